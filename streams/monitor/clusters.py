@@ -28,6 +28,7 @@ import numpy as np
 from datasketch import MinHash  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from streams.monitor.trends.subjects import WIDTH, Subject, differ, subject_of
 from streams.packing import pack, unpack
 
 Floats = NDArray[np.float32]
@@ -51,7 +52,8 @@ class ClusterPolicy:
     key's place is counted among so many recent texts: who writes again much later has another conversation, and the
     sums of drift have forgotten the one before. texts_per_key:
     where keys have more in all, on average, they are no conversations (a region, a symbol) and count for nothing, until
-    they have half as many."""
+    they have half as many. by_subject: near copies that name somebody else (streams/monitor/trends/subjects.py) are
+    apart, whatever their embeddings say."""
 
     recent_texts: int = 1_000
     run_cosine: float = np.inf
@@ -62,6 +64,7 @@ class ClusterPolicy:
     cosine: float = 0.9
     key_texts: int = 50
     texts_per_key: float = 25.0
+    by_subject: bool = False
 
 
 class Membership(NamedTuple):
@@ -81,11 +84,23 @@ class Membership(NamedTuple):
 
 
 class ClusterText(NamedTuple):
-    """What is known of a text. embedding: (dimensions,), unit length; None where there is none."""
+    """What is known of a text. embedding: (dimensions,), unit length; None where there is none. names: known ones of
+    whom it is about."""
 
     text: str | None
     key: str | None = None
     embedding: Floats | None = None
+    names: tuple[str, ...] = ()
+
+
+class _Marks(NamedTuple):
+    """What a text is known by again. name, key: hashes, 0 for nothing. subject: None where nobody asks."""
+
+    name: int
+    key: int
+    signature: NDArray[np.uint32] | None
+    embedding: Floats | None
+    subject: Subject | None
 
 
 class Clusters:
@@ -101,24 +116,25 @@ class Clusters:
         self._names, self._keys = np.zeros((2, size), np.uint64)
         self._signatures = np.zeros((size, PERMUTATIONS), np.uint32)
         self._embeddings = np.zeros((size, 0), np.float32)
+        self._subjects = np.zeros((size if self.policy.by_subject else 0, WIDTH), np.uint16)
         self._key_texts: OrderedDict[int, int] = OrderedDict()
         self._texts_with_key = 0  # the sum of those
         self.counts_keys = True  # whether they come and go, as conversations do; of few texts nobody knows
 
     def add(self, text: ClusterText) -> Membership:
         """Take the next text in."""
-        name, key = _hashed(_plain(text.text)), _hashed(text.key)
-        signature, embedding = signature_of(text.text), self._checked(text.embedding)
-        cluster = self._nearest(name, signature, embedding)
+        marks = self._marks(text)
+        cluster = self._nearest(marks)
         if not cluster:
             cluster, self._next = self._next, self._next + 1
-        if key:
-            self._count_key(key)
+        if marks.key:
+            self._count_key(marks.key)
             self.counts_keys = self._has_conversations()
-        is_counted = bool(key) and self.counts_keys
-        in_run = self._run(embedding)
-        self._remember(cluster, name, key, signature, embedding)
-        in_key = int(np.count_nonzero(self._last(self._keys, self.policy.key_texts) == key)) if is_counted else 1
+        is_counted = bool(marks.key) and self.counts_keys
+        in_run = self._run(marks.embedding)
+        self._remember(cluster, marks)
+        of_key = self._last(self._keys, self.policy.key_texts) == marks.key
+        in_key = int(np.count_nonzero(of_key)) if is_counted else 1
         return Membership(cluster, int(np.count_nonzero(self._clusters == cluster)), in_key, in_run)
 
     def state(self) -> dict[str, Any]:
@@ -144,8 +160,7 @@ class Clusters:
         clusters = unpack(state["clusters"], np.int64, self._clusters.shape)
         texts = list(recent)[-len(clusters) :]
         for cluster, text in zip(clusters[len(clusters) - len(texts) :].tolist(), texts, strict=True):
-            name, key = _hashed(_plain(text.text)), _hashed(text.key)
-            self._remember(cluster, name, key, signature_of(text.text), self._checked(text.embedding))
+            self._remember(cluster, self._marks(text))
 
     def _count_key(self, key: int) -> None:
         self._key_texts[key] = self._key_texts.pop(key, 0) + 1
@@ -159,21 +174,41 @@ class Clusters:
         most = self.policy.texts_per_key * (1.0 if self.counts_keys else _AGAIN)
         return texts < _KEYS_JUDGED or texts <= most * keys
 
-    def _nearest(self, name: int, signature: NDArray[np.uint32] | None, embedding: Floats | None) -> int:
+    def _marks(self, text: ClusterText) -> _Marks:
+        return _Marks(
+            _hashed(_plain(text.text)),
+            _hashed(text.key),
+            signature_of(text.text),
+            self._checked(text.embedding),
+            subject_of(text.text, text.names) if self.policy.by_subject else None,
+        )
+
+    def _nearest(self, marks: _Marks) -> int:
         """The cluster of the nearest recent text that is near enough; 0 where there is none."""
-        if name and (same := np.flatnonzero(self._names == name)).size:
+        shared = np.zeros(len(self._clusters), np.int64)
+        if marks.signature is not None:
+            shared = np.count_nonzero(self._signatures == marks.signature, axis=1)
+        copies = shared >= self.policy.jaccard * PERMUTATIONS
+        equal = (self._names == marks.name) & bool(marks.name)
+        others = self._of_others(marks.subject, equal | copies)
+        if (same := np.flatnonzero(equal & ~others)).size:
             return int(self._clusters[same[0]])
-        if embedding is not None:
-            cosines = self._embeddings @ embedding
+        if marks.embedding is not None:
+            cosines = np.where(others, -1.0, self._embeddings @ marks.embedding)
             nearest = int(cosines.argmax())
             if cosines[nearest] >= self.policy.cosine:
                 return int(self._clusters[nearest])
-        if signature is not None:
-            shared = np.count_nonzero(self._signatures == signature, axis=1)
-            nearest = int(shared.argmax())
-            if shared[nearest] >= self.policy.jaccard * PERMUTATIONS:
-                return int(self._clusters[nearest])
-        return 0
+        nearest = int(np.where(others, 0, shared).argmax())
+        return int(self._clusters[nearest]) if copies[nearest] and not others[nearest] else 0
+
+    def _of_others(self, subject: Subject | None, near: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Texts of clusters that say the same, but of somebody else only."""
+        if subject is None or not near.any():
+            return np.zeros(len(near), np.bool_)
+        places = np.flatnonzero(near)
+        differing = differ(subject, self._subjects[places])
+        others, own = self._clusters[places[differing]], self._clusters[places[~differing]]
+        return np.isin(self._clusters, np.setdiff1d(others, own))
 
     def _run(self, embedding: Floats | None) -> int:
         """The how-many-eth text of a run this is; 1 where most of the last few are about something else."""
@@ -189,13 +224,13 @@ class Clusters:
         found: NDArray[Any] = column[last]
         return found
 
-    def _remember(
-        self, cluster: int, name: int, key: int, signature: NDArray[np.uint32] | None, embedding: Floats | None
-    ) -> None:
+    def _remember(self, cluster: int, marks: _Marks) -> None:
         place = self._place
-        self._clusters[place], self._names[place], self._keys[place] = cluster, name, key
-        self._signatures[place] = 0 if signature is None else signature
-        self._embeddings[place] = 0.0 if embedding is None else embedding
+        self._clusters[place], self._names[place], self._keys[place] = cluster, marks.name, marks.key
+        self._signatures[place] = 0 if marks.signature is None else marks.signature
+        self._embeddings[place] = 0.0 if marks.embedding is None else marks.embedding
+        if marks.subject is not None:
+            self._subjects[place] = marks.subject.row
         self._place = (place + 1) % len(self._clusters)
 
     def _checked(self, embedding: Floats | None) -> Floats | None:

@@ -203,6 +203,11 @@ class MonitorSignal(BaseModel):
             return list(dict.fromkeys(self.symbols))
         return list(self._about(relevance_min)) if by == BY_ENTITIES else list(self.each(by))
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Known names of whom the text is about: entities, else symbols."""
+        return tuple(dict(self.entities)) or self.symbols
+
     def _about(self, relevance_min: float | None) -> dict[str, str]:
         """Entities that count, each with what the text says of it."""
         if relevance_min is None:

@@ -82,6 +82,19 @@ def test_stories_count_for_the_entities_that_the_rule_asks_for() -> None:
     assert list(surges.counts.heard) == [("entities", "bolt")]
 
 
+def test_news_of_two_companies_by_one_template_is_two_stories_of_a_topic() -> None:
+    rule = StoriesRule(kind="stories", by=("sentiment",))
+    rules = StoryRules([rule], "sentiment")
+    told = [("Alder", "alder"), ("Birch", "birch"), ("Alder", "alder")]
+    for number, (name, entity) in enumerate(told):
+        event = signal(number, "positive", {entity: "positive"})
+        event = event.model_copy(update={"text": f"{name} Corp Q3 profit rises {number} % on higher prices"})
+        for _, found in rules.observe(event, 1_793_600_000 + number, 1_793_600_000 + number, number):
+            list(found)
+    (surges,) = rules.rules
+    assert len(surges.counts.heard[("sentiment", "positive")].stories) == 2
+
+
 def test_what_a_text_is_hardly_about_counts_for_no_rule() -> None:
     entities = tuple(
         EntityAnswer(name, name, 0, 1, "negative", 0.9, relevance)

@@ -55,6 +55,32 @@ def test_texts_whose_embeddings_nearly_agree_are_of_one_cluster() -> None:
     assert near.cluster == first.cluster != far.cluster and near.nth == 2
 
 
+def template(name: str, percent: int, *names: str) -> ClusterText:
+    """All mean nearly the same to the encoder."""
+    text = f"{name} Corp Q3 profit rises {percent} % on higher prices"
+    return ClusterText(text, None, unit(1.0, 0.01 * percent, 0.0), names)
+
+
+def test_two_companies_of_one_template_are_apart_where_subjects_count() -> None:
+    texts = [template("Alder", 5), template("Birch", 7), template("Alder", 6), template("UPDATE 2-Birch", 7)]
+    by_subject = replace(POLICY, by_subject=True)
+    found = []
+    for policy in (POLICY, by_subject):
+        clusters = Clusters(policy)
+        found.append([clusters.add(text).cluster for text in texts])
+    assert found == [[1, 1, 1, 1], [1, 2, 1, 2]]
+    again = restored(clusters, texts)
+    assert [again.add(text).cluster for text in (template("Birch", 9), template("Cedar", 9), texts[0])] == [2, 3, 1]
+
+
+def test_known_names_tell_texts_apart_that_only_differ_in_digits() -> None:
+    first, second = (
+        ClusterText(f"{code}.HK rises 2 % on strong sales", names=(f"{code}.HK",)) for code in ("0700", "0005")
+    )
+    clusters = Clusters(replace(POLICY, by_subject=True))
+    assert [clusters.add(text).cluster for text in (first, second, first)] == [1, 2, 1]
+
+
 def test_a_conversation_counts_by_its_key_and_no_greeting_weighs_on_it() -> None:
     clusters = Clusters(POLICY)
     for number in range(8):

@@ -68,6 +68,16 @@ def test_copies_of_a_text_are_one_story_told_by_the_first() -> None:
     assert second.texts == 1
 
 
+def test_one_template_filled_with_two_companies_is_two_stories() -> None:
+    alder, birch = (
+        decision(n, f"{name} Corp Q3 profit rises 5 % on prices") for n, name in enumerate(("Alder", "Birch"))
+    )
+    assert [one.texts for one in stories_of([alder, birch])] == [1, 1]
+    shouted = [decision(n, f"{name} CORP Q3 PROFIT RISES ON PRICES") for n, name in enumerate(("ALDER", "BIRCH"))]
+    assert [one.texts for one in stories_of(shouted)] == [2]
+    assert [one.texts for one in stories_of(shouted, names_of=lambda one: (one["text"].split()[0],))] == [1, 1]
+
+
 def test_a_story_of_a_source_that_counts_more_comes_first_and_counts_stay(tmp_path: Path) -> None:
     blogs = [decision(n, f"{headline(1)} {'!' * n}", key="a blog", topic="oil") for n in range(3)]
     wires = [decision(3 + n, f"{headline(7)} {'!' * n}", topic="oil") for n in range(2)]

@@ -113,8 +113,9 @@ def make(
     if not by_day[0]:
         raise ConfigError(f"the store holds no decision of {app.name} of {day}: name another day with --day YYYY-MM-DD")
     weights = {} if app.stories is None else app.stories.sources
-    stories = [stories_of(decisions, weights) for decisions in by_day if decisions]
-    groups = moved(Groups(app, mood), stories[0], stories[1:])
+    groups_of = Groups(app, mood)
+    stories = [stories_of(decisions, weights, groups_of.names_of) for decisions in by_day if decisions]
+    groups = moved(groups_of, stories[0], stories[1:])
     late, future = _late_and_future(by_day[0], day)
     return Digest(app.name, day, mood, len(by_day[0]), stories[0], len(stories) - 1, groups, late, future)
 

@@ -1,14 +1,18 @@
 """From decisions to stories, as the monitor told them; else copies and near copies of one text count once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from streams.application import Application
-from streams.monitor.clusters import Clusters, ClusterText
+from streams.monitor.clusters import ClusterPolicy, Clusters, ClusterText
 from streams.monitor.trends.live import NO_WEIGHTS
 from streams.monitor.trends.windows import BY_ENTITY, BY_SYMBOL
 from streams.wire.source_json import compile_pointer
+
+NamesOf = Callable[[Mapping[str, Any]], tuple[str, ...]]
+
+_POLICY: Final = ClusterPolicy(by_subject=True)
 
 
 @dataclass(slots=True)
@@ -22,16 +26,21 @@ class Story:
     weight: float = 0.0
 
 
-def stories_of(decisions: Iterable[Mapping[str, Any]], weights: Mapping[str, float] = NO_WEIGHTS) -> list[Story]:
-    """By first text. decisions: in the order of their time. weights: of sources; others weigh 1. A decision with a
-    `story_id` belongs to that story; others are told apart by copies, where those of other days are not known."""
-    clusters, named, stories = Clusters(), dict[int, str](), dict[str, Story]()
+def stories_of(
+    decisions: Iterable[Mapping[str, Any]],
+    weights: Mapping[str, float] = NO_WEIGHTS,
+    names_of: NamesOf = lambda decision: (),
+) -> list[Story]:
+    """By first text. decisions: in the order of their time. weights: of sources; others weigh 1. names_of: known names
+    of whom a decision is about. A decision with a `story_id` belongs to that story; others are told apart by copies,
+    where those of other days are not known, and one that names somebody else is none."""
+    clusters, named, stories = Clusters(_POLICY), dict[int, str](), dict[str, Story]()
     all_decisions = list(decisions)
     all_told = all("story_id" in decision for decision in all_decisions)
     for decision in all_decisions:
         name = str(decision.get("story_id", ""))
         if not all_told:
-            cluster = clusters.add(ClusterText(decision["text"])).cluster
+            cluster = clusters.add(ClusterText(decision["text"], names=names_of(decision))).cluster
             name = name or named.get(cluster, decision["id"])
             named.setdefault(cluster, name)
         story = stories.setdefault(name, Story(decision, 0))

@@ -61,8 +61,7 @@ class News:
             self.counts["repeat"] += 1
             return
         seconds = self._clock.observe(signal.at, arrival_ms)
-        names = tuple(dict(signal.entities)) or signal.symbols
-        told = self._stories.add(StoryItem(signal.id, seconds, signal.text, _unit(signal.embedding), names))
+        told = self._stories.add(StoryItem(signal.id, seconds, signal.text, _unit(signal.embedding), signal.subjects))
         if offset >= self._counted.get(partition, 0):
             self.trends.forget(self._stories.over)
             self.trends.take(signal, told.story_id, self._clock.now_seconds, arrival_ms)

@@ -189,11 +189,11 @@ class Stories:
         shared = np.where(open_now, np.count_nonzero(self._signatures == signature, axis=1), 0)
         others = np.zeros(len(shared), np.bool_)
         copies = np.flatnonzero(shared >= self.policy.jaccard * PERMUTATIONS)
-        for copied in copies[np.argsort(-shared[copies], kind="stable")].tolist():
-            if not differ(subject, self._subjects[copied]):
-                return copied, others
-            others[copied] = True
-        return None, others
+        copies = copies[np.argsort(-shared[copies], kind="stable")]
+        about_others = differ(subject, self._subjects[copies])
+        others[copies[about_others]] = True
+        same = copies[~about_others]
+        return (int(same[0]) if same.size else None), others
 
     def _begin(self, place: int, identity: str) -> None:
         """By the same place in every process: the first of those that nobody told for longest."""

@@ -54,22 +54,26 @@ def subject_of(text: str | None, known: Iterable[str] = ()) -> Subject:
     return Subject(row, frozenset(hashes))
 
 
-def differ(subject: Subject, kept: Row) -> bool:
-    """Whether a text is about another one than the text of which a row was kept, which shares most of its words."""
+def differ(subject: Subject, kept: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Whether a text is about another one than each of the texts of which rows were kept, which share most of its
+    words. kept: (texts, WIDTH). Shape (texts,)."""
     own = subject.row
-    ours, theirs = set(own[:_KNOWN].tolist()) - {0}, set(kept[:_KNOWN].tolist()) - {0}
-    if ours and theirs:
-        return bool(ours - theirs and theirs - ours)
-    names_differ = _each_lacks(subject, kept, _NAME)
-    numbers_differ = bool(own[_NUMBERS] and kept[_NUMBERS] and own[_NUMBERS] != kept[_NUMBERS])
-    return names_differ or (numbers_differ and _each_lacks(subject, kept, _FIRST))
+    ours, theirs = own[:_KNOWN][own[:_KNOWN] > 0], kept[:, :_KNOWN]
+    shared = theirs[:, :, None] == ours
+    known_differ = (~shared.any(axis=1)).any(axis=1) & ((theirs > 0) & ~shared.any(axis=2)).any(axis=1)
+    numbers_differ = (own[_NUMBERS] > 0) & (kept[:, _NUMBERS] > 0) & (kept[:, _NUMBERS] != own[_NUMBERS])
+    words_differ = _each_lacks(subject, kept, _NAME) | (numbers_differ & _each_lacks(subject, kept, _FIRST))
+    are_known = (theirs > 0).any(axis=1) & bool(len(ours))
+    return np.where(are_known, known_differ, words_differ)
 
 
-def _each_lacks(subject: Subject, kept: Row, column: int) -> bool:
+def _each_lacks(subject: Subject, kept: NDArray[np.uint16], column: int) -> NDArray[np.bool_]:
     """Whether a word of each is none of the other's."""
-    ours, theirs = int(subject.row[column]), int(kept[column])
-    others = set(kept[_KNOWN : _KNOWN + _WORDS].tolist())
-    return bool(ours and theirs and ours not in others and theirs not in subject.words)
+    ours, theirs = subject.row[column], kept[:, column]
+    words = np.fromiter(subject.words, np.uint16, len(subject.words))
+    ours_lacks = (ours > 0) & ~(kept[:, _KNOWN : _KNOWN + _WORDS] == ours).any(axis=1)
+    lacks: NDArray[np.bool_] = ours_lacks & (theirs > 0) & ~np.isin(theirs, words)
+    return lacks
 
 
 def _first_name(words: Sequence[str]) -> int | None:
