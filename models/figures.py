@@ -18,15 +18,21 @@ def number_of(count: int, noun: str, plural: str | None = None) -> str:
 def moment(at: str | datetime) -> str:
     """A time to the minute: "29 Nov 2026 12:03 UTC". at: RFC 3339 or with a time zone; any other text, as of a record
     that a person wrote, stays as it is."""
+    words = minute(at)
+    return str(at) if words is None else f"{words} UTC"
+
+
+def minute(at: str | datetime) -> str | None:
+    """The same without its zone, for a column whose head says "UTC"; None where it is no time."""
     try:
         time = datetime.fromisoformat(at) if isinstance(at, str) else at
     except ValueError:
-        return str(at)
+        return None
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    return f"{time.day} {time:%b} {time.year} {time:%H:%M} UTC"
+    return f"{time.day} {time:%b} {time.year} {time:%H:%M}"
 
 
-def moments(first: str, last: str) -> str:
+def moments(first: str, last: str, *, link: str = "to") -> str:
     """From one time to another, what both have in common said once: "29 Nov 2026 12:03 to 12:40 UTC"."""
     begin, end = moment(first), moment(last)
     if begin == end:
@@ -34,7 +40,7 @@ def moments(first: str, last: str) -> str:
     day, _, minute = end.removesuffix(" UTC").rpartition(" ")
     if begin.endswith(" UTC") and end.endswith(" UTC"):
         begin, end = begin.removesuffix(" UTC"), f"{minute} UTC" if begin.startswith(f"{day} ") else end
-    return f"{begin} to {end}"
+    return f"{begin} {link} {end}"
 
 
 def readable(name: str) -> str:

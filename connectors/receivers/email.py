@@ -17,6 +17,7 @@ from connectors.outbound.deadline import Deadline
 from connectors.outbound.destinations import AllowedHosts, Destination
 from connectors.ports import Notice
 from models.errors import ConfigError
+from models.figures import moment
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class Email:
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = f"<{notice.key}@{parseaddr(self._sender)[1].rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
-        lines = [notice.summary, "", f"{notice.rule}, since {notice.fired_at}", f"alert {notice.fingerprint}"]
+        lines = [notice.summary, "", f"{notice.rule}, since {moment(notice.fired_at)}", f"alert {notice.fingerprint}"]
         lines += [str(example.get("text") if isinstance(example, dict) else example) for example in notice.evidence]
         message.set_content("\n".join([*lines, *([notice.runbook] if notice.runbook else [])]))
         return message

@@ -56,6 +56,7 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
     from headrace.tools.alerts import DRIFT_RULE, SIGNAL_RULE, chances, standing_alerts
     from headrace.tools.silences import about, hold_of, in_words, standing_silences
     from headrace.wiring import Wiring
+    from models.figures import moment
     from streams.clock import wall_clock_ms
 
     wiring, now_ms = Wiring(load_settings()), wall_clock_ms()
@@ -71,7 +72,7 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
     if wanted:
         rows = []
         for one, hold in zip(wanted, holds, strict=True):
-            words = (one.alert.summary, f"{one.alert.rule}, {one.alert.at[:19]}")
+            words = (one.alert.summary, f"{one.alert.rule}, {moment(one.alert.at)}")
             state = (one.alert.state, one.alert.severity)
             rows.append((one.alert.fingerprint, state, words if hold is None else (*words, in_words(hold))))
         show_table(("alert", "state", "what"), rows)
@@ -197,6 +198,7 @@ def _backtest(
     """What would the application's rules have told on a stretch of a topic, by day? It is decided anew and shown to the
     monitor that watches live streams; live state stays as it is."""
     from headrace.terminal import say, show_table
+    from models.figures import moment
 
     result = run_backtest(topic, app, model, start, end, known=known, tolerance_minutes=tolerance, json=json)
     if result is None:
@@ -208,7 +210,7 @@ def _backtest(
         rows.append((day["day"], day["events"], day["alerts"] or "", rules))
     show_table(("day", "events", "alerts", "rules"), rows)
     for alert in result.alerts:
-        say(f"{alert.at[:19]} {alert.state:<8} {alert.rule:<6} {alert.summary}")
+        say(f"{moment(alert.at):<21} {alert.state:<8} {alert.rule:<6} {alert.summary}")
     if result.insufficient:
         say(f"of {result.insufficient} stories too little was known yet to say what is usual")
     if result.verdict is not None:
@@ -218,11 +220,12 @@ def _backtest(
 def _tell_verdict(verdict: "AlertVerdict") -> None:
     from headrace.replay.known_events import NAMED
     from headrace.terminal import field, say, show_table
+    from models.figures import moment
 
     figures = verdict.as_json()
     rows = [
         (
-            event["start"][:19],
+            moment(event["start"]),
             " ".join(field(event.get(name, "")) for name in NAMED).strip(),
             "missed" if event["delay_seconds"] is None else f"{event['delay_seconds'] / 60:.1f} min",
         )

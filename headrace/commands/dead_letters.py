@@ -51,7 +51,7 @@ def _list(
         return print_json({"total": letters.total, "by_reason": letters.by_reason, "letters": letters.newest})
     counts = ", ".join(f"{number} {name}" for name, number in letters.by_reason.items()) or "none"
     show_table(
-        ("name, at", "reason, from", "error, bytes"),
+        ("name, at (UTC)", "reason, from", "error, bytes"),
         [_row(entry) for entry in letters.newest],
         title=f"dead letters: {counts}",
     )
@@ -62,10 +62,11 @@ def _list(
 
 def _row(entry: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
     from headrace.terminal import field
+    from models.figures import minute, moment
 
-    resent = f", sent again {entry['resent_at'][:19]}" if entry["resent_at"] else ""
+    resent = f", sent again {moment(entry['resent_at'])}" if entry["resent_at"] else ""
     return (
-        (entry["name"], entry["at"][:19]),
+        (entry["name"], minute(entry["at"]) or entry["at"]),
         (entry["reason"], f"{entry['topic']}[{entry['partition']}]", f"offset {entry['offset']}"),
         (field(entry["error"], ERROR_CHARACTERS), f"{entry['bytes']} bytes{resent}"),
     )

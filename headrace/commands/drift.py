@@ -88,7 +88,7 @@ def _backtest(
 
 def _tell(result: "Backtest") -> None:
     from headrace.terminal import say, show_table
-    from models.figures import in_few_digits
+    from models.figures import in_few_digits, moment
 
     events, every = result.events.total(), result.false_alarm_every
     say(
@@ -97,4 +97,4 @@ def _tell(result: "Backtest") -> None:
     )
     show_table(("day", "events", "alerts"), [(day["day"], day["events"], day["alerts"] or "") for day in result.days()])
     for alert in result.alerts:
-        say(f"{alert.at[:19]} {alert.state:<8} {alert.rule:<6} {alert.summary}")
+        say(f"{moment(alert.at):<21} {alert.state:<8} {alert.rule:<6} {alert.summary}")

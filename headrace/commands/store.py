@@ -205,6 +205,7 @@ def _row(document: "Document") -> tuple[tuple[object, ...], ...]:
     """When and for whom; what was decided, and where it went; the text, and the id that other commands take."""
     from headrace.terminal import field
     from headrace.tools.decisions import leads_to
+    from models.figures import moment
 
     heads = document.get("labels") or {}
     decided = [
@@ -212,7 +213,7 @@ def _row(document: "Document") -> tuple[tuple[object, ...], ...]:
         for head in heads.values()
     ]
     return (
-        (str(document["at"])[:19], document["app"]),
+        (moment(str(document["at"])), document["app"]),
         (*decided, *leads_to(document)),
         (field(document["text"], TEXT_CHARACTERS), document["id"]),
     )

@@ -5,14 +5,14 @@ from unicodedata import category
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from models.figures import moment, number_of
+from models.figures import minute, moment, number_of
 
 _THIN: Final = "\u202f"  # between thousands
 
 
 def page_environment(package: str, folder: str) -> Environment:
-    """Where templates of a package's folder are rendered. Filters: `percent`, `count`, `points`, and `moment` and
-    `number_of` of models.figures."""
+    """Where templates of a package's folder are rendered. Filters: `percent`, `count`, `points`, and `minute`,
+    `moment` and `number_of` of models.figures."""
     environment = Environment(
         loader=PackageLoader(package, folder),
         autoescape=True,
@@ -25,6 +25,7 @@ def page_environment(package: str, folder: str) -> Environment:
         "percent": _percent,
         "count": _count,
         "points": _points,
+        "minute": minute,
         "moment": moment,
         "number_of": _number_of,
     }

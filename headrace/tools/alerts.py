@@ -10,7 +10,7 @@ from headrace.terminal import field
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
-from models.figures import in_few_digits
+from models.figures import in_few_digits, moment, readable
 from streams.monitor.drift.alerts import FOUND_MS
 from streams.monitor.episodes.symptoms import Symptom
 from streams.monitor.event_rate import BY_CHANCE, in_words
@@ -97,15 +97,15 @@ def lines(standing: StandingAlert) -> Iterator[tuple[str, str]]:
     yield "state", f"{alert.state}, {alert.severity}"
     yield "rule", alert.rule
     yield "summary", alert.summary
-    yield "at", alert.at
-    yield "told", standing.told_at
+    yield "at", moment(alert.at)
+    yield "told", moment(standing.told_at)
     for name, value in alert.values.items():
         if name == BY_CHANCE and (words := chance_in_words(alert)):
             yield "by chance", words
         elif name == "symptoms":
             yield from (("changed", _symptom(symptom)) for symptom in value or ())
         elif value not in (None, [], {}, "") and name not in FOR_PROGRAMS:
-            yield name, _in_words(value)
+            yield readable(name), moment(value) if name.endswith("_at") and isinstance(value, str) else _in_words(value)
     for example in alert.evidence:
         yield "example", _example(example)
 

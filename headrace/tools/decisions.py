@@ -11,6 +11,7 @@ from headrace.tools.recommendation.reasons import reason
 from headrace.tools.releases.sheet import strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError, HeadraceError
+from models.figures import moment
 from streams.topics import FEEDBACK_TOPIC
 from streams.wire.feedback import Opinions
 from streams.wire.records import Feedback, decision_fault
@@ -115,8 +116,8 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
     if bank := decision.get("bank"):
         yield "bank asked", str(bank)
     yield "key", str(decision.get("key"))
-    yield "happened", str(decision["at"])
-    yield "decided", f"{decision['decided_at']}, {decision['latency_ms']} ms after its record"
+    yield "happened", moment(str(decision["at"]))
+    yield "decided", f"{moment(decision['decided_at'])}, {decision['latency_ms']} ms after its record"
     if "items" in decision:
         yield "catalogue", f"its file as version {decision['version']}"
     else:
@@ -124,7 +125,7 @@ def lines(known: KnownDecision) -> Iterator[tuple[str, str]]:
     for name, value in (decision.get("extra") or {}).items():
         yield f"extra {name}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     for label in known.labels or ():
-        yield "label", f"{label.head}: {label.label}, by {label.by}, {label.at}"
+        yield "label", f"{label.head}: {label.label}, by {label.by}, {moment(label.at)}"
     if known.labels is None:
         yield "label", "unknown: no broker answers"
 

@@ -5,6 +5,7 @@ from headrace.releases.names import parts_of_name, split_name
 from headrace.settings import load_settings
 from headrace.terminal import say, show_table
 from headrace.wiring import Wiring
+from models.figures import moment
 from streams.wire.records import ReleaseStep
 
 IN_WORDS = {
@@ -42,4 +43,10 @@ def _row(step: ReleaseStep) -> tuple[object, ...]:
     by = step.by if step.who is None else f"{step.by} ({step.who})"
     figures = ", ".join(f"{name} {value}" for name, value in step.figures.items())
     why = step.reason or (f"request {step.request}" if step.request else "")
-    return (step.at, step.version or "-", IN_WORDS.get(step.kind, step.kind), by, (why, figures) if figures else why)
+    return (
+        moment(step.at),
+        step.version or "-",
+        IN_WORDS.get(step.kind, step.kind),
+        by,
+        (why, figures) if figures else why,
+    )

@@ -10,6 +10,7 @@ from headrace.tools.alerts import StandingAlert
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.figures import moment
 from streams.clock import wall_clock_ms
 from streams.notifier.silences import ACKNOWLEDGEMENT, Silences
 from streams.topics import SILENCES_TOPIC
@@ -105,7 +106,7 @@ def in_words(silence: Silence) -> str:
     because = f": {silence.because}" if silence.because else ""
     if silence.kind == ACKNOWLEDGEMENT:
         return f"looked after by {silence.by}{because}"
-    return f"silenced until {format_time(silence.until_ms or 0)[:16]}Z by {silence.by}{because}"
+    return f"silenced until {moment(format_time(silence.until_ms or 0))} by {silence.by}{because}"
 
 
 def about(silence: Silence) -> str:

@@ -55,7 +55,7 @@ def test_alerts_are_chosen_by_application_and_by_kind_of_rule() -> None:
 def test_an_alert_is_shown_with_its_figures_and_examples() -> None:
     standing = standing_alerts(topics_with(alert("aa")))
     shown = list(lines(find_alert(standing, "a")))
-    assert ("words", "recall, battery") in shown and ("share_after", "0.2123") in shown
+    assert ("words", "recall, battery") in shown and ("share after", "0.2123") in shown
     assert ("example", "chats@0-0-1 fee: is my battery recalled") in shown and ("example", "odd") in shown
     assert not any(name == "empty" for name, _ in shown)
     assert standing[0].as_json()["told_at"].startswith("1970")

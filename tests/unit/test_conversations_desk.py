@@ -97,8 +97,8 @@ def test_one_screen_says_whose_it_is_why_and_what_was_said() -> None:
     )
     assert screen(one) == [
         ("who", "nobody yet, queue billing"),
-        ("why", "angry twice (by headrace, handed over 2026-11-30T12:00Z)"),
-        ("answer by", "2026-11-30T12:30Z, P1"),
+        ("why", "angry twice (by headrace, handed over 30 Nov 2026 12:00 UTC)"),
+        ("answer by", "30 Nov 2026 12:30 UTC, P1"),
         ("about", "refund 91%"),
         ("order", "MB-7"),
         ("tone", "calm → angry"),
@@ -119,7 +119,7 @@ def test_the_matter_before_is_told_where_the_last_message_is_not_understood() ->
 
 def test_what_headrace_has_again_says_since_when_and_not_why_people_had_it() -> None:
     back = screen(held("c1", owner="headrace", step="handed_back"))
-    assert back[0] == ("who", "Headrace, handed back 2026-11-30T12:00Z") and "why" not in dict(back)
+    assert back[0] == ("who", "Headrace, handed back 30 Nov 2026 12:00 UTC") and "why" not in dict(back)
 
 
 def test_a_row_of_the_list_says_what_it_is_about_where_the_queue_is_the_only_reason() -> None:
@@ -133,8 +133,8 @@ def test_a_row_of_the_list_says_what_it_is_about_where_the_queue_is_the_only_rea
 def test_an_answer_that_is_late_says_so() -> None:
     due = held("c1", respond_by="2026-11-30T12:30:00.000Z", priority="P1")
     before, after = 1_796_041_800_000, 1_796_041_800_001  # 12:30 UTC of that day
-    assert dict(screen(due, before))["answer by"] == "2026-11-30T12:30Z, P1"
-    assert dict(screen(due, after))["answer by"] == "2026-11-30T12:30Z, late, P1"
+    assert dict(screen(due, before))["answer by"] == "30 Nov 2026 12:30 UTC, P1"
+    assert dict(screen(due, after))["answer by"] == "30 Nov 2026 12:30 UTC, late, P1"
     assert (row(due, before)[4], row(due, after)[4]) == ("11-30 12:30Z", "11-30 12:30Z late")
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from models.figures import in_few_digits, moment, moments, number_of, readable
+from models.figures import in_few_digits, minute, moment, moments, number_of, readable
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,7 @@ def test_two_times_say_once_what_they_share(last: str, words: str) -> None:
 )
 def test_a_name_is_read_without_underscores(name: str, words: str) -> None:
     assert readable(name) == words
+
+
+def test_a_column_says_the_zone_in_its_head() -> None:
+    assert minute("2026-11-29T12:03:59Z") == "29 Nov 2026 12:03" and minute("yesterday") is None

@@ -50,7 +50,7 @@ def test_a_decision_is_shown_with_queue_rejection_score_release_and_labels() -> 
     assert shown["intent"].startswith("refund, probability 0.71, out-of-scope score 2.50, rejected")
     assert (shown["action"], shown["key"], shown["extra channel"]) == ("queue:people", "c1", "chat")
     assert "support@2, path full, quick, not the champion now" in shown["release"] and "0.930" in shown["release"]
-    assert shown["label"] == "intent: cancel, by ann, 2026-11-02T00:00:00Z"
+    assert shown["label"] == "intent: cancel, by ann, 2 Nov 2026 00:00 UTC"
 
 
 def test_the_story_that_an_item_tells_is_shown() -> None:

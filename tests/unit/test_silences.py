@@ -282,7 +282,7 @@ def test_saying_it_again_replaces_it_and_withdrawing_takes_it_back(world: World)
     (stands,) = standing_silences(wiring).standing(world.now_ms)
     assert stands.until_ms == world.now_ms + 120 * MINUTE
     hold = hold_of(standing_silences(wiring), standing(alert("a")), world.now_ms)
-    assert hold is not None and in_words(hold) == "silenced until 1970-01-01T18:40Z by ann: known"
+    assert hold is not None and in_words(hold) == "silenced until 1 Jan 1970 18:40 UTC by ann: known"
     say(wiring, [silence_of(world, app="support")], withdraw=True)
     assert list(standing_silences(wiring).standing(world.now_ms)) == []
     assert topics.records[SILENCES_TOPIC][-1].value is None

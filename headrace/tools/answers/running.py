@@ -24,6 +24,7 @@ from headrace.tools.digest.reading import decisions_between
 from headrace.wiring import Wiring
 from models.answers.measures import Asked, Measures, measure
 from models.errors import ConfigError
+from models.figures import moment
 from streams.application import AnswerBankSpec
 from streams.application.names import meant_instead
 
@@ -162,7 +163,7 @@ def list_missing(app: str, days: int, least: int, limit: int, json: bool) -> Non
     if not shown:
         return say(f"no {least} texts of the last {days} days that nothing answered ask the same")
     rows = [
-        (one.texts, (one.name or "…", one.newest[:19]), tuple(field(text, TEXT_CHARACTERS) for text in one.examples))
+        (one.texts, (one.name or "…", moment(one.newest)), tuple(field(text, TEXT_CHARACTERS) for text in one.examples))
         for one in shown
     ]
     return show_table(("texts", "words, newest", "such as"), rows, title=f"{len(found)} answers are missing")

@@ -6,6 +6,7 @@ from typing import Any, Final
 from headrace.output import print_json
 from headrace.terminal import field, say, show_table
 from headrace.tools.decisions import leads_to
+from models.figures import moment
 
 TEXT_CHARACTERS: Final = 90
 ANSWER_CHARACTERS: Final = 40
@@ -86,15 +87,11 @@ def _dispatched(made: Mapping[str, Any]) -> Iterator[str]:
         return
     yield f"handed over to {made['handed_over']['queue']}: {field(made['handed_over']['reason'], ANSWER_CHARACTERS)}"
     if made["reminded"]:
-        yield f"reminded {_minute(made['reminded'])}"
+        yield f"reminded {moment(made['reminded'])}"
     if made["returned"]:
-        yield f"returned {_minute(made['returned'])}"
+        yield f"returned {moment(made['returned'])}"
     for at, queue in made["escalated"]:
-        yield f"to {queue} {_minute(at)}"
-
-
-def _minute(time: str) -> str:
-    return f"{time[:16]}Z"
+        yield f"to {queue} {moment(at)}"
 
 
 def _figures(trained: Mapping[str, Any], heads: list[str]) -> None:

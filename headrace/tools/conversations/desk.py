@@ -12,6 +12,7 @@ from headrace.terminal import some_of
 from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
+from models.figures import moment, readable
 from streams.application import Application
 from streams.clock import wall_clock_ms
 from streams.wire.records import ConversationChange, HeldConversation, decode, format_time
@@ -157,7 +158,7 @@ def screen(held: HeldConversation, now_ms: int = 0) -> list[tuple[str, str]]:
     """What a person reads in five seconds: whose it is and why, what it is about, then what was said. now_ms: by which
     an answer may be late."""
     who = held.assignee or f"nobody yet, queue {held.queue}"
-    step = f"{held.step.replace('_', ' ')} {held.at[:16]}Z"
+    step = f"{readable(held.step)} {moment(held.at)}"
     if held.owner == "people":
         lines = [("who", who), ("why", f"{held.reason} (by {held.asked_by}, {step})")]
     else:  # why people had it is over
@@ -165,7 +166,7 @@ def screen(held: HeldConversation, now_ms: int = 0) -> list[tuple[str, str]]:
     if held.respond_by is not None:
         late = ", late" if _is_late(held, now_ms) else ""
         priority = f", {held.priority}" if held.priority else ""
-        lines.append(("answer by", f"{held.respond_by[:16]}Z{late}{priority}"))
+        lines.append(("answer by", f"{moment(held.respond_by)}{late}{priority}"))
     about = _about(held)
     if about:
         lines.append(("about", about))

@@ -6,6 +6,7 @@ from connectors.errors import TopicMismatch
 from headrace.tools.alerts import DRIFT_RULE, StandingAlert
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.figures import moment
 from streams.clock import wall_clock_ms
 from streams.monitor.episodes.accepted import AcceptedEpisodes
 from streams.topics import ACCEPTED_TOPIC
@@ -68,7 +69,7 @@ def withdraw(wiring: Wiring, standing: StandingAlert) -> AcceptedDrift:
 
 def in_words(accepted: AcceptedDrift) -> str:
     """Who expects what until when."""
-    until = "for good" if accepted.until_ms is None else f"until {format_time(accepted.until_ms)[:16]}Z"
+    until = "for good" if accepted.until_ms is None else f"until {moment(format_time(accepted.until_ms))}"
     return (
         f"{accepted.app} {accepted.fingerprint} ({accepted.name or 'no name'}) is expected {until}, says {accepted.by}"
     )

@@ -13,6 +13,7 @@ from headrace.tools.labels.finding import decisions_by_id, decisions_by_text
 from headrace.tools.labels.giving import Chosen, GivenLabels, LabelGiver, NewLabel
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.figures import moment
 from streams.application import Application
 
 Progress = Callable[[str, int, int], None]
@@ -76,7 +77,7 @@ def withdraw_one(wiring: Wiring, identity: str, head: str, speaker: Speaker) -> 
         taken_back = giver.withdraw(decision, head, speaker.by)
     finally:
         giver.close()
-    return f"{taken_back.head}: {taken_back.label}, by {taken_back.by}, {taken_back.at}"
+    return f"{taken_back.head}: {taken_back.label}, by {taken_back.by}, {moment(taken_back.at)}"
 
 
 def correct_file(wiring: Wiring, path: Path, speaker: Speaker, progress: Progress = lambda *_: None) -> GivenLabels:

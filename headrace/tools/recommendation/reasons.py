@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from headrace.output import print_json
 from headrace.terminal import field, say, show_table
+from models.figures import moment
 
 _REASONS: Final = {
     "again": "touched lately",
@@ -33,7 +34,7 @@ def tell_list(decision: Mapping[str, Any], *, json: bool) -> None:
         told = [{"place": place, **item, "reason": reason(item)} for place, item in enumerate(items, 1)]
         return print_json(known | {"previous_list": before, "items": told})
     what = "learnt of" if decision.get("action") == "none" else "a list for"
-    say(f"{field(decision['id'])}: {what} {field(str(decision.get('key')))}, {field(decision['at'])}")
+    say(f"{field(decision['id'])}: {what} {field(str(decision.get('key')))}, {field(moment(decision['at']))}")
     if before is not None:
         place = "was not in it" if before["rank"] is None else f"stood at place {before['rank']}"
         say(f"of the list before {field(str(before['taken']))} was taken, which {place}")

@@ -22,6 +22,7 @@ from headrace.tools.digest.stories import Groups
 from headrace.tools.trends.windows import Trends
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.figures import moment
 from retrain.progress import Progress, no_progress
 from streams.application import Application
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
@@ -136,11 +137,11 @@ def make(
     length, until = LENGTHS[order.length], order.until or now
     since = window_start(order.since or until - length * (WINDOWS[order.length] - 1), length)
     if since >= until:
-        raise ConfigError(f"--since {since.isoformat()} is not before {until.isoformat()}")
+        raise ConfigError(f"--since {moment(since)} is not before {moment(until)}")
     earlier = since - timedelta(seconds=STORIES.open_seconds)
     decisions = sorted(_told(decisions_between(store, app, earlier, until), progress), key=_place)
     if not any(datetime.fromisoformat(one["at"]) >= since for one in decisions):
-        raise ConfigError(f"the store holds no decision of {app.name} from {since.isoformat()} on: say --since")
+        raise ConfigError(f"the store holds no decision of {app.name} from {moment(since)} on: say --since")
     weights = {} if app.stories is None else app.stories.sources
     trends, groups, stories = Trends(order.length, weights), Groups(app, mood_of(app, order.mood)), Stories(STORIES)
     for start in range(0, len(decisions), AT_ONCE):
@@ -200,7 +201,7 @@ def _row(document: Mapping[str, Any]) -> tuple[object, ...]:
         said = f"{sentiment['mean']:+.2f} ({low:+.2f} … {high:+.2f})"
     late = f", {document['late']} late" if document["late"] else ""
     return (
-        document["start"][:16].replace("T", " "),
+        moment(document["start"]),
         field(str(Group(*(document[name] for name in _GROUP)))),
         f"{document['items']}, {document['stories']}{late}",
         said,

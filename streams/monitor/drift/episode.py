@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.figures import moment, moments
 from models.words.counts import WordCounts
 from streams.monitor.drift.fast_audits import FAST_AUDITS
 from streams.monitor.drift.reference import Doubles
@@ -224,10 +225,10 @@ def _others(texts: WeightedHistory, new: Sequence[SeenText]) -> list[SeenText]:
 def _onset(episode: Episode) -> str:
     """When it began, and between which times or events that lies."""
     ends = [place.at or f"event {place.event}" for place in episode.onset_between]
-    between = f"between {ends[0]} and {ends[1]}" if len(ends) == 2 and ends[0] != ends[1] else ""
+    between = f"between {moments(*ends, link='and')}" if len(ends) == 2 and moment(ends[0]) != moment(ends[1]) else ""
     if not episode.onset_at:
         return f"event {episode.onset_event}" + (f" ({between})" if between else "")
-    return f"{episode.onset_at} ({'; '.join(filter(None, (f'event {episode.onset_event}', between)))})"
+    return f"{moment(episode.onset_at)} ({'; '.join(filter(None, (f'event {episode.onset_event}', between)))})"
 
 
 def _summary(episode: Episode) -> str:

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from models.figures import moment
 from streams.daily_hours import DailyHours
 from streams.monitor.rules.causes import Finding, Level
 from streams.rule_specs import DAYS, SilenceRule
@@ -28,7 +29,7 @@ class Quiet:
             return Finding(Level.CALM, "events come again", {"last_at": format_time(last_ms)})
         if since is None or now_ms - max(since, last_ms or began_ms) < limit_ms:
             return Finding(Level.BETWEEN)
-        last = f"the last came at {format_time(last_ms)[:19]}Z" if last_ms else "none came so far"
+        last = f"the last came at {moment(format_time(last_ms))}" if last_ms else "none came so far"
         minutes = (now_ms - max(since, last_ms or began_ms)) / 60_000
         return Finding(
             Level.OVER,

@@ -64,7 +64,8 @@ def differ(subject: Subject, kept: NDArray[np.uint16]) -> NDArray[np.bool_]:
     numbers_differ = (own[_NUMBERS] > 0) & (kept[:, _NUMBERS] > 0) & (kept[:, _NUMBERS] != own[_NUMBERS])
     words_differ = _each_lacks(subject, kept, _NAME) | (numbers_differ & _each_lacks(subject, kept, _FIRST))
     are_known = (theirs > 0).any(axis=1) & bool(len(ours))
-    return np.where(are_known, known_differ, words_differ)
+    apart: NDArray[np.bool_] = np.where(are_known, known_differ, words_differ)
+    return apart
 
 
 def _each_lacks(subject: Subject, kept: NDArray[np.uint16], column: int) -> NDArray[np.bool_]:

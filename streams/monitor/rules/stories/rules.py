@@ -1,7 +1,8 @@
 """All rules of an application that count stories, and the stories they count: each text is given its story once.
 
 Texts belong to a story as they belong to a cluster (`streams.monitor.clusters`), by a looser rule: tellers of one story
-use words of their own, and what names another company by the same template is another story. With this least cosine 96 % of AG News's texts, which are of many stories, are stories.
+use words of their own; and what names another company by the same template is another story. With this least cosine
+96 % of AG News's texts, which are of many stories, are stories.
 """
 
 from collections import deque
