@@ -59,14 +59,12 @@ class TuningRequest:
 class Tuned:
     """options: the best ones, of the strategy's table; none where no trial is better than without tuning. judged_by:
     the heads that trials looked at. with_names: whether they were judged by what is said of names as well, to which the
-    encoder is tuned then. not_judged: heads that a training with the options trains as well. remarks: what else no
-    trial looked at, in words."""
+    encoder is tuned then. remarks: what no trial looked at, in words."""
 
     found: Found
     options: Mapping[str, Any]
     judged_by: tuple[str, ...]
     with_names: bool = False
-    not_judged: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -97,10 +95,8 @@ def tune(wiring: Wiring, app: Application, order: TuningRequest, progress: Progr
                 first=_first(strategy) if FIXED[strategy] else None,  # without fixed ones it would be the usual again
                 progress=progress,
             )
-            judges = _judges(dataset, order)
-            others = tuple(head for head in dataset.heads if head not in judges)
             options, remarks = _better(found, order), _left_out(app, dataset, order)
-            tuned = Tuned(found, options, judges, entities is not None, others, remarks)
+            tuned = Tuned(found, options, dataset.heads, entities is not None, remarks)
             _write(order, tuned, app.name)
             return tuned
     except Timeout as error:
@@ -128,18 +124,13 @@ def _entities(app: Application, order: TrainingRequest, dataset: Dataset) -> Ent
 
 def _facts(order: TuningRequest, dataset: Dataset, entities: EntityRows | None) -> dict[str, Any]:
     """What a study is of."""
-    data, judges = [dataset.fingerprint], _judges(dataset, order)
+    data, judges = [dataset.fingerprint], dataset.heads
     if dataset.polarity is not None:
         data.append(hashlib.sha256(dataset.polarity.to_bytes()).hexdigest())
     if entities is not None:
         data.append(entities.fingerprint)
     metric = order.metric if len(judges) == 1 else f"{order.metric} of {', '.join(judges)}"
     return {"data": ":".join(data), "metric": metric, "seed": order.training.seed}
-
-
-def _judges(dataset: Dataset, order: TuningRequest) -> tuple[str, ...]:
-    """The heads that a trial is judged by."""
-    return dataset.heads if order.training.strategy == "quick" else dataset.heads[:1]
 
 
 def _left_out(app: Application, dataset: Dataset, order: TuningRequest) -> tuple[str, ...]:

@@ -11,19 +11,20 @@ from retrain.data import Dataset, with_tuning_rows
 from retrain.entities.rows import EntityRows
 from retrain.entities.span_tuning import with_entities
 from retrain.fitting.tuning.around import Around
-from retrain.fitting.tuning.loop import ACCURACY, LOSS, NAMES_ACCURACY, fine_tune
+from retrain.fitting.tuning.loop import ACCURACY, LOSS, fine_tune
 from retrain.fitting.tuning.plan import FineTuning
 from retrain.fitting.tuning.texts import Pretrained
 from retrain.progress import Progress, no_progress
 from retrain.search.quick_search import Report, Worth
-from retrain.strategies.full import dealt_beside, labelled_texts
+from retrain.strategies.full import dealt_beside, numbered_texts
 from retrain.strategies.tuned import Asked
 
 
 @dataclass(frozen=True, slots=True)
 class FullSearch:
-    """Judges plans on one dataset. start: the encoder's weights, config and tokenizer. metric: accuracy or loss, of the
-    primary head. entities: texts with labelled entities; None: none."""
+    """Judges plans on one dataset. start: the encoder's weights, config and tokenizer. metric: accuracy or loss, the
+    mean of the heads that the encoder is tuned to, and of what is said of names. entities: texts with labelled ones;
+    None: none."""
 
     start: Pretrained
     dataset: Dataset
@@ -36,34 +37,30 @@ class FullSearch:
         self, plan: FineTuning, report: Report = lambda step, value: None, progress: Progress = no_progress
     ) -> Worth:
         """What a plan is worth at its best evaluation. report: told at each; may end the trial."""
-        primary = self.dataset.heads[0]
-        asked = Asked((primary,), self.seed, self.oos_label)
+        heads = self.dataset.heads if plan.heads == "all" else self.dataset.heads[:1]
+        asked = Asked(heads, self.seed, self.oos_label)
         dataset = with_tuning_rows(self.dataset, self.seed)
-        both = labelled_texts(dataset, primary, asked)
+        both = numbered_texts(dataset, heads, asked)
         if self.entities is not None:
             both = with_entities(*both, dealt_beside(dataset, self.entities, self.seed), str)
-        told = _Told(self.metric, self.entities is not None, report)
+        told = _Told(self.metric, report)
         done = fine_tune(self.start, *both, seed=self.seed, plan=plan, around=Around(watch=told), progress=progress)
-        accuracies = [of[done.best - 1] for of in (done.scores, done.scores_of_names) if of]
+        accuracies = done.accuracies[done.best - 1].values()
         return Worth(sum(accuracies) / len(accuracies), done.losses[done.best - 1], len(both[1].texts))
 
 
 class _Told:
     """Hears the figures that a training shows at each evaluation, and hands on what the options are worth so far,
-    numbered by evaluation: plans differ in their steps. Accuracy is the mean of the head's and of what is said of
-    names, where both are tuned; the loss is that of both anyway (`loop`)."""
+    numbered by evaluation: plans differ in their steps."""
 
-    def __init__(self, metric: str, with_names: bool, report: Report) -> None:
-        self._wanted = (ACCURACY, NAMES_ACCURACY) if with_names else (ACCURACY,)
-        self._metric, self._report, self._figures = metric, report, dict[str, float]()
-        self._count = 0
+    def __init__(self, metric: str, report: Report) -> None:
+        self._metric, self._report = metric, report
+        self._accuracies, self._count = list[float](), 0
 
     def __call__(self, figure: str, value: float, step: int) -> None:
-        if figure not in (*self._wanted, LOSS):
-            return
-        self._figures[figure] = value
-        if len(self._figures) == len(self._wanted) + 1:  # all of one evaluation
-            accuracy = sum(self._figures[one] for one in self._wanted) / len(self._wanted)
-            worth = accuracy if self._metric == "accuracy" else self._figures[LOSS]
-            self._figures, self._count = {}, self._count + 1
+        if figure.startswith(ACCURACY):
+            self._accuracies.append(value)
+        elif figure == LOSS:  # the last one of an evaluation
+            worth = value if self._metric == "loss" else sum(self._accuracies) / len(self._accuracies)
+            self._accuracies, self._count = [], self._count + 1
             self._report(self._count, worth)

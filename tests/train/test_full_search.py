@@ -1,5 +1,7 @@
 """Options of the full strategy are judged on the tuning rows, and a trial that falls behind ends at an evaluation."""
 
+from dataclasses import replace
+
 import pytest
 from small_bert import CONFIG, small_tokenizer_json, small_weights
 from small_release import small_dataset
@@ -40,6 +42,8 @@ def test_a_trial_is_judged_by_what_is_said_of_names_as_well() -> None:
     worth = search.judge(PLAN, lambda step, value: told.append(value))
     alone = FullSearch(start, small_dataset()).judge(PLAN)
     assert len(told) == 3 and worth.accuracy in told
+    both = FullSearch(start, small_dataset(), metric="loss").judge(replace(PLAN, heads="primary"))
+    assert both.loss != alone.loss, "all heads are tuned, and judge, unless the plan says otherwise"
     assert worth.texts == alone.texts + 4, "a tenth of the texts with names judges as well"
     assert worth.loss != alone.loss
 

@@ -32,7 +32,6 @@ def _report(order: TuningRequest, tuned: Tuned) -> dict[str, Any]:
         "metric": order.metric,
         "judged_by": list(tuned.judged_by),
         "judged_by_names": tuned.with_names,
-        "not_judged": list(tuned.not_judged),
         "remarks": list(tuned.remarks),
         "without_tuning": round(found.usual, 5),
         "best": None if found.best is None else asdict(found.best),
@@ -62,10 +61,7 @@ def _tell(app: str, order: TuningRequest, tuned: Tuned, report: dict[str, Any]) 
     say_left_out(len(complete) - SHOWN_TRIALS, "trials (the page has all)")
     say(f"without tuning: {order.metric} {found.usual:.4f}, on {found.texts} texts that no trial had learnt")
     judges = [*tuned.judged_by, *(["what is said of names"] if tuned.with_names else [])]
-    if tuned.not_judged:
-        others = ", ".join(tuned.not_judged)
-        say(f"judged by {' and '.join(judges)} alone: `headrace train` says what the options do for {others}")
-    elif len(judges) > 1:
+    if len(judges) > 1:
         say(f"judged by the mean of {', '.join(judges)}")
     for remark in tuned.remarks:
         say(remark)

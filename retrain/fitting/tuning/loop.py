@@ -37,9 +37,9 @@ from retrain.fitting.tuning.texts import NO_LABEL, Ids, LabelledTexts, Pretraine
 from retrain.progress import Progress, no_progress
 
 # figures that a training shows at each evaluation, on the tuning texts
-ACCURACY: Final = "tuning/accuracy"
-NAMES_ACCURACY: Final = "tuning/accuracy_of_names"  # of spans, where there are any
-LOSS: Final = "tuning/loss"
+ACCURACY: Final = "tuning/accuracy"  # of the primary head; behind a slash, of another one or of NAMES
+LOSS: Final = "tuning/loss"  # of all of them, told last
+NAMES: Final = "names"  # spans
 _SEEDS_APART: Final = 1_000_003
 
 
@@ -57,8 +57,8 @@ class FineTuned:
     head, with the lowest loss on the tuning texts. heads: those that were tuned with the encoder. scores, losses:
     tuning accuracy and calibrated loss at each evaluation of the best seed. best: which evaluation is kept, from 1.
     steps: how many were made. in_soup: how many seeds are averaged. spans: the head of spans, for the mean of their
-    tokens' states as it is; None where none were learnt. scores_of_names: tuning accuracy of spans at each evaluation;
-    empty without any."""
+    tokens' states as it is; None where none were learnt. accuracies: at each evaluation, by head and of NAMES,
+    the first of them in `scores`."""
 
     weights: dict[str, NDArray[np.float32]]
     answers: dict[str, Floats]
@@ -70,7 +70,7 @@ class FineTuned:
     heads: dict[str, TunedHead]
     in_soup: int = 1
     spans: TunedHead | None = None
-    scores_of_names: tuple[float, ...] = ()
+    accuracies: tuple[Mapping[str, float], ...] = ()
 
 
 @freed_memory_is_kept()
@@ -120,7 +120,7 @@ def fine_tune(
         best.heads(temperatures),
         in_soup=inside,
         spans=best.head_of_spans(),
-        scores_of_names=tuple(best.scores_of_names),
+        accuracies=tuple(best.accuracies),
     )
 
 
@@ -161,7 +161,7 @@ class _Training:
         self.step = self.best = 0
         self.scores: list[float] = []
         self.losses: list[float] = []
-        self.scores_of_names: list[float] = []
+        self.accuracies: list[Mapping[str, float]] = []
         self.best_state: Mapping[str, Any] = {}
         self._mean: MovingAverage | None = None
         self._epoch, self._batches = -1, list[NDArray[np.int64]]()
@@ -274,7 +274,9 @@ class _Training:
         if self._mean is not None:
             trained = self.model.state()
             self.model.load(self._mean.state)
-        score, loss, of_names = self._judged()
+        accuracies, loss = self._judged()
+        score = next(iter(accuracies.values()))
+        self.accuracies.append(accuracies)
         self.scores.append(score)
         self.losses.append(loss)
         is_better = loss <= min(self.losses) if self._plan.judge == "loss" else score >= max(self.scores)
@@ -282,29 +284,26 @@ class _Training:
             self.best, self.best_state = len(self.scores), self.model.state()
         if trained is not None:
             self.model.load(trained)
-        self._around.watch(ACCURACY, score, self.step)
-        if of_names is not None:
-            self.scores_of_names.append(of_names)
-            self._around.watch(NAMES_ACCURACY, of_names, self.step)
+        for number, (of, value) in enumerate(accuracies.items()):
+            self._around.watch(f"{ACCURACY}/{of}" if number else ACCURACY, value, self.step)
         self._around.watch(LOSS, loss, self.step)
 
-    def _judged(self) -> tuple[float, float, float | None]:
-        """Accuracy of the primary head, or of spans where there is none, mean calibrated loss of all of them, and
-        accuracy of spans, None without any; on the tuning texts."""
-        accuracy, of_names, losses = None, None, []
-        for logits, labels in zip(self.model.answers(self._tuning_ids), self._tuning.labels.values(), strict=True):
+    def _judged(self) -> tuple[dict[str, float], float]:
+        """Accuracy by head, the primary one first, and of NAMES, and mean calibrated loss of all of them, on the tuning
+        texts."""
+        accuracies, losses = dict[str, float](), []
+        for logits, (head, labels) in zip(
+            self.model.answers(self._tuning_ids), self._tuning.labels.items(), strict=True
+        ):
             has = labels != NO_LABEL
-            if accuracy is None:
-                accuracy = float((logits.argmax(1) == labels)[has].mean())
             if has.any():
+                accuracies[head] = float((logits.argmax(1) == labels)[has].mean())
                 losses.append(calibrated_loss(logits[has], labels[has]))
         if self._tuning_spans is not None:
             logits, labels = self.model.span_answers(self._tuning_ids, self._tuning_spans), self._tuning_spans.labels
             losses.append(calibrated_loss(logits, labels))
-            of_names = float((logits.argmax(1) == labels).mean())
-            accuracy = of_names if accuracy is None else accuracy
-        assert accuracy is not None
-        return accuracy, float(np.mean(losses)), of_names
+            accuracies[NAMES] = float((logits.argmax(1) == labels).mean())
+        return accuracies, float(np.mean(losses))
 
     def _moving_average(self) -> MovingAverage | None:
         return MovingAverage(self._torch, self.model.state(), self._plan.ema) if self._plan.ema else None
@@ -316,7 +315,7 @@ class _Training:
         parts["body"] = dict(self._body.kept(self.model.encoder))
         tensors = as_arrays(parts | parts_of_adam(self._optimizer))
         state = {"step": self.step, "best": self.best, "scores": [*self.scores], "losses": [*self.losses]}
-        state["scores_of_names"] = [*self.scores_of_names]
+        state["accuracies"] = [*self.accuracies]
         self._around.checkpoints.save(self._name, tensors, state)
 
     def _resume(self) -> bool:
@@ -338,7 +337,7 @@ class _Training:
         resume_adam(self._torch, self._optimizer, arrays)
         self.step, self.best = state["step"], state["best"]
         self.scores, self.losses = list(state["scores"]), list(state["losses"])
-        self.scores_of_names = list(state.get("scores_of_names", ()))  # one that began before has none of before
+        self.accuracies = list(state.get("accuracies", ()))  # a training that was begun by an older Headrace has none
         resume_schedule(self._schedule, self._optimizer, self.step)
         return True
 
