@@ -61,7 +61,10 @@ INTERNALS: Sequence[Internals] = (
     Internals("faust.tables.TableManager", ("_update_channels", "on_start"), ("recovery",)),  # app
     Internals("faust.app.base.App", ("consumer", "producer"), ("_consumer", "consumer_generation_id")),
     Internals("aiokafka.AIOKafkaConsumer", (), ("_isolation_level", "_fetch_max_wait_ms", "_fetcher", "_subscription")),
-    Internals("aiokafka.consumer.fetcher.Fetcher", ("_update_fetch_positions",)),
+    Internals(  # no_reset_transport, lookout
+        "aiokafka.consumer.fetcher.Fetcher", ("_update_fetch_positions", "_proc_fetch_request", "close"), ("_client",)
+    ),
+    Internals("aiokafka.protocol.fetch.FetchRequest_v4", ("build_request_header", "encode", "RESPONSE_TYPE")),
     Internals(  # record_parsing
         "aiokafka.consumer.fetcher.PartitionRecords", ("__next__",), ("next_fetch_offset", "_tp")
     ),
