@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headrace.toml_files import read_text
 from models.errors import ConfigError
+from models.texts.reading import Reading
 from retrain.file_columns import FileColumns
 from streams.application import Application, ReceiverSpec, parse_application
 
@@ -74,10 +75,15 @@ def load_classifying_application(name_or_path: str) -> Application:
     return application
 
 
+def reading_of(app: Application) -> Reading:
+    """How texts are read, out of records and files alike."""
+    return Reading(app.source.markup, app.privacy.regions if app.privacy.mask else None)
+
+
 def columns_of(app: Application) -> FileColumns:
-    """What an application's file says of the columns of labelled files, and of what their texts are written in."""
+    """What an application's file says of the columns of labelled files, and of how their texts are read."""
     labels = {head.name: head.column for head in app.heads}
-    return FileColumns(labels, app.text_column, app.title_column, app.source.markup)
+    return FileColumns(labels, app.text_column, app.title_column, reading_of(app))
 
 
 def text_mask(app: Application) -> Callable[[str], str]:

@@ -22,7 +22,7 @@ from connectors.table_lines import Row as TableRow
 from models.errors import ConfigError, TrainingDataError
 from models.label_sets import SEPARATOR, canonical, strata
 from models.polarity.view import Polarity
-from models.texts.reading import Markup
+from models.texts.reading import AS_IT_STANDS, Reading
 from retrain.file_columns import FileColumns
 from retrain.row_groups import leaders
 from retrain.text_keys import same_text_key, text_key
@@ -128,7 +128,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where things stand in a CSV. labels: head name to column, the primary head first. title, markup: see
+    """Where things stand in a CSV. labels: head name to column, the primary head first. title, reading: see
     `FileColumns`; a row may lack title or text. group, picture: see `Row`; None without one. several: heads whose
     column holds several labels, `|` between them; an empty cell says that none of them holds."""
 
@@ -140,7 +140,7 @@ class Columns:
     picture: str | None = None
     several: frozenset[str] = frozenset()
     title: str | None = None
-    markup: Markup = "none"
+    reading: Reading = AS_IT_STANDS
 
     @classmethod
     def of(
@@ -155,12 +155,12 @@ class Columns:
     ) -> Self:
         """With texts and labels as `found` says."""
         several &= found.labels.keys()
-        return cls(found.labels, found.text, split, slices, group, picture, several, found.title, found.markup)
+        return cls(found.labels, found.text, split, slices, group, picture, several, found.title, found.reading)
 
     @property
     def named(self) -> FileColumns:
         """Those of texts and labels."""
-        return FileColumns(dict(self.labels), self.text, self.title, self.markup)
+        return FileColumns(dict(self.labels), self.text, self.title, self.reading)
 
 
 ColumnsOf = Callable[[Sequence[str]], Columns]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-from models.texts.reading import Markup, titled, whole
+from models.texts.reading import AS_IT_STANDS, Reading
 
 TEXT: Final = "text"
 LABEL: Final = "label"  # of the first head, where no column is called as it should be
@@ -14,19 +14,20 @@ LABEL: Final = "label"  # of the first head, where no column is called as it sho
 @dataclass(frozen=True, slots=True)
 class FileColumns:
     """labels: head to column, the primary head first. title: what becomes the texts' first line, as a record's title
-    does; None: there is none. markup: what texts and titles are written in, as `[source] markup` says."""
+    does; None: there is none. reading: how texts and titles are read, as the application says of
+    records."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
     text: str = TEXT
     title: str | None = None
-    markup: Markup = "none"
+    reading: Reading = AS_IT_STANDS
 
     def text_of(self, fields: Mapping[str, Any]) -> Any:
         """A row's text, its title as the first line, as a worker reads a record of the same fields; as it stands where
         it is no text, None where there is nothing."""
         if self.title is None:
-            return whole(fields.get(self.text), self.markup)
-        return titled(fields.get(self.title), fields.get(self.text), self.markup)
+            return self.reading.masked(self.reading.whole(fields.get(self.text)))
+        return self.reading.masked(self.reading.titled(fields.get(self.title), fields.get(self.text)))
 
     @classmethod
     def of_release(cls, described: Mapping[str, Any]) -> Self:
@@ -35,7 +36,7 @@ class FileColumns:
         said = described.get("training", {}).get("columns") or {}
         heads = [head["name"] for head in described["heads"]]
         labels = {head: said.get("labels", {}).get(head, head) for head in heads}
-        return cls(labels, said.get("text", TEXT), said.get("title"), said.get("markup", "none"))
+        return cls(labels, said.get("text", TEXT), said.get("title"), Reading.from_json(said))
 
     def of_heads(self, heads: Sequence[str]) -> Self:
         """For these heads alone. One that it does not know has a column of its name."""
@@ -46,12 +47,12 @@ class FileColumns:
         described: dict[str, Any] = {"text": self.text, "labels": dict(self.labels)}
         if self.title is not None:
             described["title"] = self.title
-        return described if self.markup == "none" else described | {"markup": self.markup}
+        return described | self.reading.as_json()
 
     @classmethod
     def from_json(cls, said: Mapping[str, Any]) -> Self:
         """The reverse of `as_json`."""
-        return cls(said["labels"], said["text"], said.get("title"), said.get("markup", "none"))
+        return cls(said["labels"], said["text"], said.get("title"), Reading.from_json(said))
 
     def in_file(
         self,

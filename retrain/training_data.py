@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from models.bundle import HALF_ROLE
 from models.errors import ReleaseCorrupt
-from models.texts.reading import Markup, whole
+from models.texts.reading import Reading
 from retrain.data import Dataset, Row
 from retrain.file_columns import FileColumns
 from retrain.gate.verdict import PAGE_ROLE
@@ -107,27 +107,28 @@ def trained_texts(manifest: bytes, blob: Callable[[str], bytes]) -> frozenset[st
     return frozenset(key_hash(row.text) for row in of_release(described, blob).rows if row.split != "test")
 
 
-def read_as_served(dataset: Dataset, markup: Markup) -> Dataset:
-    """Rows of a release that was trained before texts were read as the application serves them by now. Those of
-    feedback were read so when they were decided."""
+def read_as_served(dataset: Dataset, reading: Reading) -> Dataset:
+    """Rows of a release that was trained before texts were read as the application reads records by now. What was
+    plain, or masked, stays so. Those of feedback were plain when they were decided."""
     columns = dataset.columns or FileColumns(dict(zip(dataset.heads, dataset.heads, strict=True)))
-    if markup == columns.markup or columns.markup != "none":  # what was read is gone, and cannot be read otherwise
+    before = columns.reading
+    again = Reading(reading.markup if before.markup == "none" else "none", reading.masks)
+    now = Reading(before.markup if again.markup == "none" else again.markup, reading.masks or before.masks)
+    if now == before:
         return dataset
     known = dataset.encoder_tuned_on
 
     def read(row: Row) -> Row:
-        if row.origin == "feedback":
-            return row
-        text = whole(row.text, markup)
-        copies = tuple(whole(copy, markup) for copy in row.copies)
-        return row if not text.strip() else replace(row, text=text, copies=copies)
+        of_row = replace(again, markup="none") if row.origin == "feedback" else again
+        text, *copies = (of_row.masked(of_row.whole(one)) for one in (row.text, *row.copies))
+        return row if not text.strip() else replace(row, text=text, copies=tuple(copies))
 
     rows, set_aside = tuple(map(read, dataset.rows)), tuple(map(read, dataset.set_aside))
     pairs = zip((*dataset.rows, *dataset.set_aside), (*rows, *set_aside), strict=True)
-    known |= {key_hash(after.text) for before, after in pairs if key_hash(before.text) in known}
+    known |= {key_hash(after.text) for was, after in pairs if key_hash(was.text) in known}
     tested = {same_text_key(row.text) for row in rows if row.split == "test"}
     kept = tuple(row for row in rows if row.split == "test" or same_text_key(row.text) not in tested)
-    said = replace(columns, markup=markup)
+    said = replace(columns, reading=now)
     return replace(dataset, rows=kept, set_aside=set_aside, encoder_tuned_on=known, columns=said)
 
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from headrace.applications import load_classifying_application
+from headrace.applications import load_classifying_application, reading_of
 from headrace.output import stage_bars
 from headrace.releases.announcing import hash_to_compare
 from headrace.releases.names import split_name
@@ -22,7 +22,6 @@ from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import ConfigError
 from models.pictures.classifier import PictureAnswer
-from models.texts.reading import whole
 from streams.application import Application
 from streams.classify.decision_records import WORDLESS, as_read, may_be_wordless
 from streams.classify.release_loading import load_release
@@ -69,7 +68,7 @@ def run_classify(
 
 def _seen(app: Application, text: str) -> str:
     """A text as a worker reads it out of a record."""
-    seen: str = whole(text, app.source.markup)
+    seen: str = reading_of(app).whole(text)
     return clean_text(seen)
 
 

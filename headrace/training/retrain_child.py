@@ -21,6 +21,7 @@ from models.encoder.encoder import Encoder
 from models.encoder.remembering import RememberingEncoder
 from models.errors import TrainingDataError
 from models.personal_data import mask_personal_data
+from models.texts.reading import Reading
 from retrain import training_data
 from retrain.challenge import challenger_dataset, introduced_labels
 from retrain.class_balance import newest_of_each_label
@@ -59,7 +60,8 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
     champion = unpack(manifest, blob, version=version, threads=order["threads"])
     # the gate compares how fast both are, and the challenger has its entities only when packed
     champion.entities = None
-    before = training_data.read_as_served(training_data.of_release(described, blob), order.get("markup", "none"))
+    reading = Reading.from_json(order.get("reading", {}))
+    before = training_data.read_as_served(training_data.of_release(described, blob), reading)
     oos_label = described.get("training", {}).get("oos_label")
     known = RememberingEncoder(champion.encoder)  # sifting and training ask about the same texts
     order["labelled"] = as_sets(order["labelled"], before.several)

@@ -17,6 +17,7 @@ from typing import Any
 
 from connectors.errors import RegistryError
 from connectors.ports import ReleaseRegistry
+from headrace.applications import reading_of
 from headrace.releases.candidates import proposed
 from headrace.releases.encoders import with_encoder_of
 from headrace.releases.looks import COMPARED_WITH, STOPPED_LABELS, STOPPED_NOTED, look_of, suspects_of
@@ -137,7 +138,7 @@ class RetrainJob:
             "look": look_of(steps, release.champion, request.id),
             "suspects": suspects_of(steps, release.champion, request.id),
             "mask_personal_data": app.masks_personal_data,
-            "markup": app.source.markup,
+            "reading": reading_of(app).as_json(),
         }
         if table.strategy != "quick":  # starts from the configured encoder, which this process may know by its flags
             named = with_encoder_of(app, self._wiring).settings

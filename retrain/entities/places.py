@@ -12,7 +12,7 @@ def read_with_places(
     fields: Mapping[str, Any], columns: FileColumns, places: Sequence[Place]
 ) -> tuple[str, list[tuple[int, int]]]:
     """A row's text as it is read (`FileColumns.text_of`), and each place in it. Raises ValueError where a place
-    is lost: it stands within a tag, or in what is cut from a title.
+    is lost: it stands within a tag, in what is cut from a title, or in what is masked.
 
     Signs that no text has are put at the places, and found again behind the reading, whatever that leaves out.
     """
@@ -28,7 +28,9 @@ def read_with_places(
         marked[column] = marked[column][:at] + sign + marked[column][at:]
     pieces = str(columns.text_of(marked)).split(sign)
     if len(pieces) != len(in_order) + 1 or "".join(pieces) != text:
-        raise ValueError("a name begins or ends in what is not read: in a tag, or behind the end of a long title")
+        raise ValueError(
+            "a name begins or ends in what is not read: in a tag, a masked number, or behind the end of a title"
+        )
     ends, at = dict[tuple[str, int], int](), 0
     for bound, piece in zip(in_order, pieces, strict=False):
         at += len(piece)

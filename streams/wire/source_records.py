@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from models.errors import MessageError, json_kind
-from models.texts.reading import as_seen, titled
+from models.texts.reading import Reading
 from streams.application import Application, Source
 from streams.wire.masking import Mask, masked_value, record_mask
 from streams.wire.source_extra import ExtraFields, SegmentFields
@@ -86,7 +86,7 @@ class SourceReader:
     """
 
     def __init__(self, source: Source, mask: Mask | None = None) -> None:
-        self._source, self._mask = source, mask
+        self._source, self._mask, self._reading = source, mask, Reading(source.markup)
         self._span = TimeSpan.of_days(source.max_age_days, source.max_ahead_days)
         self._text = compile_pointer(source.text)
         self._body = compile_pointer(source.body) if source.body is not None else None
@@ -123,15 +123,15 @@ class SourceReader:
             return TOMBSTONE
         self._refuse_too_large(value)
         if self._source.format == "text":
-            text = as_seen(_plain_text(value), self._source.markup)
+            text = self._reading.seen(_plain_text(value))
             if not text:
                 raise MessageError("empty_text", "the record's text is empty")
             return self._source_text(text, None, key, timestamp_ms, arrived_ms)
         body = load_json(value)
         if self._is_delete(body):
             return DELETE
-        text, markup = self._text(body), self._source.markup
-        text = as_seen(text, markup) if self._body is None else titled(text, self._body(body), markup)
+        text, reading = self._text(body), self._reading
+        text = reading.seen(text) if self._body is None else reading.titled(text, self._body(body))
         if isinstance(text, str) and text.strip():
             return self._source_text(clean_text(text), body, key, timestamp_ms, arrived_ms)
         if not isinstance(text, str):

@@ -16,7 +16,7 @@ from headrace.replay.labels import labels_from_file
 from headrace.tools.evaluating.loading import LabelledFile, read_rows
 from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import TrainingRequest, read_dataset, read_texts
-from models.texts.reading import whole
+from models.texts.reading import Reading
 from retrain.data import Dataset, Row
 from retrain.entities.rows import EntityRow, read_entity_rows
 from retrain.file_columns import FileColumns
@@ -26,6 +26,7 @@ from streams.application import Application, parse_application
 from streams.wire.source_records import SourceReader, SourceText
 
 TITLE, BODY = "Brackwater &amp; Sons <i>cut</i> outlook", "<p>The mill said so.</p>\n<p>Shares fell.</p>"
+HTML = Reading("html")
 SEEN = "Brackwater & Sons cut outlook\nThe mill said so.\nShares fell."
 NEWS = """name = "news"
 topic = "news"
@@ -73,8 +74,8 @@ def test_a_text_alone_is_read_as_a_record_of_it(tmp_path: Path, text: str) -> No
 
 
 def test_a_line_that_ends_a_title_stays_and_what_was_decided_is_read_the_same_again() -> None:
-    assert whole(f"{TITLE}\n{BODY}", "html") == SEEN
-    assert whole(SEEN, "html") == SEEN and whole(f"{TITLE}\n{BODY}", "none") == f"{TITLE}\n{BODY}"
+    assert HTML.whole(f"{TITLE}\n{BODY}") == SEEN
+    assert HTML.whole(SEEN) == SEEN and Reading().whole(f"{TITLE}\n{BODY}") == f"{TITLE}\n{BODY}"
 
 
 def test_a_row_without_words_but_tags_is_rejected(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_row_without_words_but_tags_is_rejected(tmp_path: Path) -> None:
 
 
 def test_a_release_reads_other_files_as_the_one_that_it_was_trained_on(tmp_path: Path) -> None:
-    known = FileColumns({"topic": "topic"}, "body", "head", "html")
+    known = FileColumns({"topic": "topic"}, "body", "head", HTML)
     described = {"training": {"columns": known.as_json()}, "heads": [{"name": "topic"}]}
     assert FileColumns.of_release(described) == known
     file = written(tmp_path / "rows.jsonl", [{"head": TITLE, "body": BODY, "topic": "a"}])
@@ -101,12 +102,51 @@ def test_a_retraining_reads_the_rows_of_an_older_release_as_they_are_served_by_n
         Row("tested", {"topic": "b"}),  # the same text by now: it must not be learnt
     )
     before = from_bytes(to_bytes(Dataset(("topic",), rows, encoder_tuned_on=frozenset([key_hash(raw)]))))
-    read = read_as_served(before, "html")
+    read = read_as_served(before, HTML)
     assert [row.text for row in read.rows] == [SEEN, "said &lt;b&gt;", "tested"]
     assert read.rows[0].copies == ("made",) and key_hash(SEEN) in read.encoder_tuned_on
     again = from_bytes(to_bytes(read))
-    assert read_as_served(again, "html") == again and again.columns is not None and again.columns.markup == "html"
-    assert read_as_served(before, "none") == before
+    assert read_as_served(again, HTML) == again and again.columns is not None and again.columns.reading == HTML
+    assert read_as_served(before, Reading()) == before
+
+
+WITH_MASK = """[privacy]
+mask = true
+regions = ["DE"]
+"""
+WRITTEN, MASKED = "mail ann@example.com or call 0151 23456789", "mail [email] or call [phone]"
+
+
+def test_personal_data_that_a_worker_masks_is_in_no_row_that_trains(tmp_path: Path) -> None:
+    app = news(tmp_path, WITH_MASK)
+    file = written(tmp_path / "rows.jsonl", [{"head": f"<b>{WRITTEN}</b>", "body": WRITTEN, "topic": "a"}] * 2)
+    order = TrainingRequest(file, text_column="body", title_column="head")
+    row = read_dataset(app, order).rows[0]
+    assert row.text == f"{MASKED}\n{MASKED}" == served(app, head=f"<b>{WRITTEN}</b>", body=WRITTEN)
+    assert read_texts(file, columns_of(app), "body", "head")[0] == row.text
+    described = {"training": {"columns": columns_of(app).as_json()}, "heads": [{"name": "topic"}]}
+    assert FileColumns.of_release(described).reading == Reading("html", ("DE",))
+    truth = labels_from_file(file, app.heads, "news@", columns_of(app).in_file(["head", "body"], text="body"))
+    assert truth.of("news@x-0-0", MASKED) == {"topic": "a"}
+
+
+def test_a_retraining_masks_the_rows_of_before_and_unmasks_none() -> None:
+    rows = (Row(WRITTEN, {"topic": "a"}), Row(WRITTEN + "!", {"topic": "b"}, origin="feedback"))
+    masks = Reading(masks=("DE",))
+    read = read_as_served(Dataset(("topic",), rows), masks)
+    assert [row.text for row in read.rows] == [MASKED, MASKED + "!"]
+    assert read_as_served(read, Reading()) == read == read_as_served(read, masks)
+    both = read_as_served(read, HTML)
+    assert both.columns is not None and both.columns.reading == Reading("html", ("DE",))
+
+
+def test_names_beside_what_is_masked_stay_in_their_place(tmp_path: Path) -> None:
+    text = "ann@example.com says Alder fell, call 0151 23456789"
+    file = written(tmp_path / "named.jsonl", [{"text": text, "split": "train", "entities": [one | {"label": label}]}
+                   for label in ("good", "bad") for one in named(text, "Alder")])  # fmt: skip
+    read = read_entity_rows(file, FileColumns(reading=Reading(masks=("DE",))))
+    assert {row.text for row in read.rows} == {"[email] says Alder fell, call [phone]"}
+    assert [mentioned(row) for row in read.rows] == [["Alder"]] * 2
 
 
 def test_classify_reads_a_text_as_a_worker_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +179,7 @@ def test_names_are_found_where_they_stand_in_the_text_as_it_is_read(tmp_path: Pa
     good = row | {"entities": [*entities[:1], *(one | {"label": "good"} for one in entities[1:])]}
     lost = row | {"entities": [{"start": 0, "end": 2, "label": "bad"}]}
     file = written(tmp_path / "named.jsonl", [good, lost, row | {"entities": [*named(body, "Oak"), {"in": "foot"}]}])
-    read = read_entity_rows(file, FileColumns({}, "body", "head", "html"))
+    read = read_entity_rows(file, FileColumns({}, "body", "head", HTML))
     (only,) = read.rows
     assert only.text == "Brackwater & Sons cut outlook\nThe AT&T mill said\nOak Ltd fell."
     assert mentioned(only) == ["Brackwater & Sons", "AT&T", "Oak Ltd"] and only.labels == ("good", "good", "bad")

@@ -73,13 +73,13 @@ def test_rows_of_an_older_release_train_as_texts_are_read_by_now(order: dict[str
     version = registry.publish("support", manifest, blobs)
     sha256 = hashlib.sha256(registry.manifest("support", version)).hexdigest()
     about = {"champion": version, "manifest_sha256": sha256, "labelled": recalled(100)}
-    verdict = run(order | about | {"markup": "html"})
+    verdict = run(order | about | {"reading": {"markup": "html"}})
     trained = registry.manifest("support", verdict["version"])
     dataset = training_data.of_release(json.loads(trained), registry.blobs_of(trained))
     texts = {row.text for row in (*dataset.rows, *dataset.set_aside)}
     known = {row.text for row in release.dataset.rows}
     assert known <= texts <= known | {*RECALLED}
-    assert dataset.columns is not None and dataset.columns.markup == "html"
+    assert dataset.columns is not None and dataset.columns.reading.markup == "html"
 
 
 def test_a_better_challenger_is_published_with_the_gates_words(order: dict[str, Any]) -> None:
