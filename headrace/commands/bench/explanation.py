@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.commands.training import TitleColumn
+from headrace.commands.training import TextColumn, TitleColumn
 
 EXAMPLE = "Example: headrace bench explanation support --data banking77.csv --compared 60 --json"
 
@@ -13,7 +13,7 @@ EXAMPLE = "Example: headrace bench explanation support --data banking77.csv --co
 def explanation(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="NAME or NAME@VERSION")],
     data: Annotated[Path, typer.Option(help="labelled texts; its test rows are explained")],
-    text_column: Annotated[str, typer.Option(help="column of the texts")] = "text",
+    text_column: TextColumn = None,
     title_column: TitleColumn = None,
     label_column: Annotated[str | None, typer.Option(help="default: the first head's own column, else label")] = None,
     texts: Annotated[int, typer.Option(min=1, help="drawn from the rows")] = 500,
@@ -32,6 +32,8 @@ def explanation(
     from headrace.terminal import say, show_table
     from headrace.training.from_file import evaluation_rows
     from headrace.wiring import Wiring
+    from models.bundle import parse_manifest
+    from retrain.file_columns import FileColumns
     from streams.classify.release_loading import load_release
 
     wiring = Wiring(load_settings())
@@ -39,7 +41,8 @@ def explanation(
     name, version = split_name(model, registry)
     classifier = load_release(registry, name, version, threads=wiring.settings.threads)
     asked = text_column, label_column, "split"
-    rows = evaluation_rows(data, list(classifier.heads), *asked, title_column=title_column)[0].rows
+    known = FileColumns.of_release(parse_manifest(registry.manifest(name, version)))
+    rows = evaluation_rows(data, list(classifier.heads), *asked, title_column=title_column, known=known)[0].rows
     plan = Plan(texts, compared, samples, ("lime", "shap") if shap else ("lime",), seed)
     with stage_bars() as progress:
         figures = report(classifier, [row.text for row in rows], plan, progress)
