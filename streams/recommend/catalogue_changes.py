@@ -33,11 +33,11 @@ def said_by(key: bytes | None, value: bytes | None) -> dict[str, str | Gone]:
     """By item: its text, or what became of it, as one record says. A tombstone withdraws what its key reads as an
     item's id; what stood under the key before, nobody could tell after compaction. Raises MessageError."""
     if value is None:
-        return dict.fromkeys(_read_as(key), Gone.WITHDRAWN)
+        return dict.fromkeys(read_as(key), Gone.WITHDRAWN)
     item = decode(CatalogItem, value)
     if not item.withdrawn:
         return {item.item_id: item.text}
-    return {item.item_id: Gone.WITHDRAWN if not key or item.item_id in _read_as(key) else Gone.ELSEWHERE}
+    return {item.item_id: Gone.WITHDRAWN if not key or item.item_id in read_as(key) else Gone.ELSEWHERE}
 
 
 class CatalogueChanges:
@@ -64,7 +64,7 @@ class CatalogueChanges:
             before = self._forget(key)
             self._remember(key, said)
             # Of what the key reads as a tombstone may have been that is gone by now: a snapshot still knows it.
-            latest |= {item_id: self._now(item_id) for item_id in (*before, *_read_as(record.key))} | said
+            latest |= {item_id: self._now(item_id) for item_id in (*before, *read_as(record.key))} | said
         return latest
 
     def _now(self, item_id: str) -> str | Gone:
@@ -89,7 +89,7 @@ class CatalogueChanges:
         return said
 
 
-def _read_as(key: bytes | None) -> Iterator[str]:
+def read_as(key: bytes | None) -> Iterator[str]:
     """What items a key is the id of: what it says, as text and as JSON (`"i7"`, `{"item_id": "i7"}`), as serialisers
     write it."""
     if not key:

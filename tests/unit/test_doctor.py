@@ -9,13 +9,14 @@ from desk import decision
 from small_release import small_release
 from test_answer_bank import ENTRIES, WordHashes
 
-from connectors.ports import TopicSpec, TopicState
+from connectors.ports import Record, TopicSpec, TopicState
 from connectors.registry.object_files import ObjectFiles
 from headrace.applications import load_application
 from headrace.settings import load_settings
 from headrace.tools.answers.bank import AnswerBank
 from headrace.tools.answers.topic import publish
 from headrace.tools.doctor import examine
+from headrace.tools.doctor.catalogues import catalogue_finding
 from headrace.tools.doctor.cluster import topic_finding
 from headrace.tools.doctor.findings import Check, Finding, run_checks
 from headrace.tools.doctor.places import (
@@ -160,6 +161,22 @@ def test_a_catalogues_topic_that_loses_what_it_says_of_items_is_told(
     stands = state(spec, cleanup=cleanup, partitions=1)
     finding = topic_finding(spec, stands, GOOD | config, brokers=3, is_source=True)
     assert finding.ok is is_kept and ("--add-config cleanup.policy=compact" in finding.detail) is not is_kept
+
+
+def test_withdrawals_under_keys_of_a_shops_own_are_told() -> None:
+    """What they say ends with their records, and a tombstone of a row says of no item that it is gone."""
+
+    def record(key: str, said: dict[str, object] | None) -> Record:
+        return Record("shop.items", 0, 0, key.encode(), None if said is None else json.dumps(said).encode(), 0)
+
+    own = [record("i1", {"item_id": "i1", "withdrawn": True}), record("i2", None), record('{"item_id": "i3"}', None)]
+    finding = catalogue_finding("shop", own, {"i2", "i3"})
+    assert finding.detail == "the newest 3 records withdraw items by their own ids, or none"
+    rows = [record("row-7", {"item_id": "i7", "withdrawn": True}), record("row-8", None), record("x", {"item_id": 1})]
+    finding = catalogue_finding("shop", [*own, *rows], {"i2", "i3"})
+    assert finding.ok and finding.detail.startswith("of the newest 6 records 1 withdraw items under keys that are not")
+    assert "(i7)" in finding.detail and "1 are tombstones" in finding.detail and "(row-8)" in finding.detail
+    assert finding.detail.endswith("key the topic by the item's id")
 
 
 def test_a_source_topics_cleanup_is_its_owners_to_choose() -> None:
