@@ -35,7 +35,8 @@ from streams.classify.worker import LISTS_AT_ONCE
 from streams.clock import wall_clock_ms
 from streams.engine.delivery import Delivery
 from streams.engine.offset_tracker import Partition
-from streams.recommend.handler import Embed, RecommendHandler
+from streams.recommend.handler import RecommendHandler
+from streams.recommend.intake import Embed
 
 Progress = Callable[[str, int, int], None]
 _TOPIC, _CATALOGUE = "events", "items"
@@ -46,6 +47,7 @@ _STEPS: Final = 5  # at which memory is looked at
 _ACTIONS: Final = ("view", "click", "purchase")
 _UNTIL: Final = (0.6, 0.9)  # of a draw between 0 and 1: a purchase beyond
 _EMPTY: Final = b'"items":[]'  # in a decision
+_DESCRIPTION: Final = "made by hand, for rooms of every kind, easy to keep clean"  # beside a title
 _THINGS: Final = ("kettle", "lamp", "rug", "spade", "clock", "basket", "ladder", "mirror", "blanket", "vase")
 _KINDS: Final = ("copper", "oak", "woollen", "blue", "folding", "small", "garden", "kitchen", "travel", "painted")
 
@@ -55,7 +57,8 @@ class Plan:
     """seconds: of the load, after `warm_up` that do not count. rate: events a second. users: who are known before it
     begins, with `events_each` events. items: of the catalogue. cold_every: seconds between two new items. lists_share:
     so many of the events, drawn, are looks that ask for a list (`[recommend] lists_for`), at most all looks; further
-    ones are of another action, which counts as much. 1: every event asks, whatever its action."""
+    ones are of another action, which counts as much. 1: every event asks, whatever its action. bulk: items that come
+    all at once when the warm-up ends."""
 
     seconds: float
     warm_up: float = 5.0
@@ -65,6 +68,7 @@ class Plan:
     items: int = 500
     cold_every: float = 1.0
     lists_share: float = 1.0
+    bulk: int = 0
 
     def check(self) -> None:
         """Raises ConfigError where so many lists cannot be asked for by looks."""
@@ -86,7 +90,7 @@ class Clock:
 
 
 def speed(plan: Plan, embed: Embed, seed: int, progress: Progress, clock: Clock | None = None) -> dict[str, Any]:
-    """`{items, memory, load, cold, rebuild, load_before, cpu, commit}`. embed: of the items' texts. Raises
+    """`{items, memory, load, cold, bulk, rebuild, load_before, cpu, commit}`. embed: of the items' texts. Raises
     ConfigError."""
     plan.check()
     clock, load_before = clock or Clock(), os.getloadavg()[0]
@@ -157,6 +161,7 @@ class _Newcomers:
     told: int = 0
     heard: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    bulk: "_Bulk | None" = None
 
     def due(self, number: int) -> float:
         """When it appears, on the clock."""
@@ -173,17 +178,58 @@ class _Newcomers:
             records.append(Record(_CATALOGUE, 0, self.told, name.encode(), value, 0))
             self.heard.append(self.told)
             self.told += 1
+        if self.plan.bulk and self.bulk is None and self.begun is not None:
+            due = self.begun + self.plan.warm_up
+            if due <= self.clock.now():
+                self.bulk = _Bulk(due, rss_bytes(os.getpid()))
+                records += _bulk_records(self.plan.bulk)
         return records
 
     def decided(self, recommender: Recommender) -> None:
         """Lists were made since: those that were heard could stand in them."""
         catalogue = recommender.catalogue
+        waiting = []
         for number in self.heard:
             place = catalogue.place(f"new{number}")
-            if place is None or not catalogue.shown[place]:
+            if place is not None and catalogue.shown[place]:
+                self.seconds.append(self.clock.now() - self.due(number))
+            elif self.bulk is None:
                 raise ConfigError(f"the item new{number} was heard and is in no list's reach")
-            self.seconds.append(self.clock.now() - self.due(number))
-        self.heard.clear()
+            else:
+                waiting.append(number)  # behind the bulk
+        self.heard = waiting
+        bulk, all_of_them = self.bulk, self.plan.items + self.told + self.plan.bulk
+        if bulk is not None and bulk.taken is None and len(catalogue) == all_of_them:
+            bulk.taken, bulk.bytes_after = self.clock.now(), rss_bytes(os.getpid())
+
+
+@dataclass(slots=True)
+class _Bulk:
+    """Items that came at once. due, taken: when, and when all could stand in lists, on the clock."""
+
+    due: float
+    bytes_before: int
+    taken: float | None = None
+    bytes_after: int = 0
+
+    def told(self, items: int, waited: NDArray[np.float64]) -> dict[str, Any]:
+        """waited: ms of lists meanwhile."""
+        return {
+            "items": items,
+            "seconds": None if self.taken is None else round(self.taken - self.due, 1),
+            "lists": len(waited),
+            "latency_ms": percentiles(waited) if len(waited) else None,
+            "mb": None if self.taken is None else round((self.bytes_after - self.bytes_before) / 1e6, 1),
+        }
+
+
+def _bulk_records(items: int) -> list[Record]:
+    named = ((f"bulk{number}", f"{_text(number)} of valley {number % 97}") for number in range(items))
+    said = ((name, {"item_id": name, "title": title, "description": _DESCRIPTION}) for name, title in named)
+    return [
+        Record(_CATALOGUE, 0, number, name.encode(), orjson.dumps(value), 0)
+        for number, (name, value) in enumerate(said)
+    ]
 
 
 def _handler(plan: Plan, embed: Embed, past: _Past, catalogue: Callable[[], Sequence[Record]]) -> RecommendHandler:
@@ -276,6 +322,8 @@ def _load(
     seconds = float(done[-1] - plan.warm_up)
     lists = int((counts & has_list).sum())
     cold = np.array(newcomers.seconds)
+    bulk = newcomers.bulk
+    taken = np.inf if bulk is None or bulk.taken is None or newcomers.begun is None else bulk.taken - newcomers.begun
     return {
         "load": {
             "events_per_second": plan.rate,
@@ -290,6 +338,7 @@ def _load(
             "state_bytes": state_bytes,
         },
         "cold": {"items": len(cold), "ms": percentiles(cold * 1e3) if len(cold) else None},
+        "bulk": None if bulk is None else bulk.told(plan.bulk, waited[counts & has_list & (due <= taken)]),
     }
 
 

@@ -48,6 +48,7 @@ def recommend_handler(
         embed=encoder.embed,
         wanted_map=follow_maps(encoder),
     )
+    handler.follow_catalogue()  # before this worker has partitions, whose events would wait for it
     handler.follow_map()  # before an index of neighbours is built, which would be built again
     recommender.make_ready()
     return handler

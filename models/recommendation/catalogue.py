@@ -104,6 +104,18 @@ class Catalogue:
         self.revision += 1
         return place
 
+    def show(self, item_id: str) -> bool:
+        """An item is as it was put last. Returns whether it had been withdrawn, and is back."""
+        place = self._places[item_id]
+        self._told.add(item_id)
+        self._told_again.discard(item_id)
+        is_back = not self._shown[place]
+        if is_back:
+            self._shown[place] = True
+            self._changed[item_id] = None
+            self.revision += 1
+        return is_back
+
     def withdraw(self, item_id: str, *, is_told_again: bool = False) -> None:
         """It is not shown any more; unknown items are passed over. is_told_again: who withdraws it says so after each
         restart, so that no snapshot need keep it (and outlast its word)."""

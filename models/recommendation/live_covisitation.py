@@ -26,7 +26,8 @@ _WAIT: Final = 1.02  # it is taken after so many times the touches of its beginn
 _LEAST_WAIT: Final = 100
 _PAIRS_AN_EVENT: Final = 10_000  # pairs of items that a fit gets through while an event is decided, at the least
 _RIDGES: Final = 20  # times that the ridge is doubled at most
-_NEW_MAX: Final = 500  # items that appeared since the last fit; more of them, and there is a new fit
+_NEW_MAX: Final = 500  # items that appeared since the last fit and count by their words; of more, there is a new fit
+_NEW_AT_ONCE: Final = 32  # of them, that a list waits for: each product reads the whole fit
 
 
 class LiveCovisitation:
@@ -39,10 +40,11 @@ class LiveCovisitation:
 
     def forget(self) -> None:
         """Begin anew, as before the first event: by words alone."""
-        self._counts = np.zeros((self._known, self._known), np.float32)
+        self._keep(np.zeros((self._known, self._known), np.float32))
         self._touches, self._next, self._due = 0, _LEAST, 0
         self._pending: Callable[[], _Fitted] | None = None
         self._fitted: Callable[[], _Fitted] = self._fit_later()
+        self._is_asked = False  # whether the fit in use was
 
     @property
     def _known(self) -> int:
@@ -62,10 +64,14 @@ class LiveCovisitation:
         if self._pending is not None and self._touches >= self._due:
             self._fitted, self._pending = self._pending, None
         if self._pending is None and self._touches >= self._next:
-            self._next = max(int(self._touches * _GROWTH), self._touches + _LEAST)
-            wait = max(_LEAST_WAIT, len(self._counts) ** 2 // _PAIRS_AN_EVENT)
-            self._due = max(int(self._touches * _WAIT), self._touches + wait)
-            self._pending = self._fit_at_once() if at_once else self._fit_later()
+            self._begin(at_once=at_once)
+
+    def _begin(self, *, at_once: bool) -> None:
+        """A fit of what is counted now."""
+        self._next = max(int(self._touches * _GROWTH), self._touches + _LEAST)
+        wait = max(_LEAST_WAIT, len(self._counts) ** 2 // _PAIRS_AN_EVENT)
+        self._due = max(int(self._touches * _WAIT), self._touches + wait)
+        self._pending = self._fit_at_once() if at_once else self._fit_later()
 
     def scores(self, items: NDArray[np.int64], weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """How much goes with these items, float32 (all items of the catalogue,), 0 where nothing is known."""
@@ -113,7 +119,8 @@ class LiveCovisitation:
         """Go on where `state` was taken. places: where the items stand now that were counted there, below zero:
         nowhere. Raises ValueError, zlib.error."""
         touches, following, due, fitted, pending, items = state.numbers
-        self._counts = self._moved(state.counts, items, places)
+        self._keep(self._moved(state.counts, items, places))
+        self._is_asked = False
         self._touches, self._next, self._due = touches, following, due
         self._fitted = self._fit_later(self._moved(state.fitted, fitted, places))
         self._pending = None if pending < 0 else self._fit_later(self._moved(state.pending, pending, places))
@@ -137,20 +144,38 @@ class LiveCovisitation:
         return moved
 
     def _up_to_date(self) -> "_Fitted":
+        """The fit in use. Of a bulk of new items the first count by their words, until a fit that begins now, and is
+        computed beside the events, knows all: no list waits for it. Where none was made yet there is nothing to wait
+        with."""
         fitted = self._fitted()
         behind = self._known - fitted.model.items
-        if behind > _NEW_MAX:
+        if behind > _NEW_MAX and not self._is_asked:
             self._make_room()
             self._fitted = self._fit_later()
-            return self._fitted()
-        if fitted.new.shape[1] != behind:
-            fitted.take_new(self._catalogue.texts[fitted.model.items : self._known], self._policy)
+            fitted, behind = self._fitted(), 0
+        elif behind > _NEW_MAX and self._pending is None:
+            self._make_room()
+            self._begin(at_once=True)
+        there, new = fitted.new.shape[1], min(behind, _NEW_MAX)
+        if self._is_asked:
+            new = min(new, there + _NEW_AT_ONCE)  # else all that one who never stopped has by now
+        self._is_asked = True
+        if there < new:
+            texts = self._catalogue.texts[fitted.model.items :]
+            fitted.take_new(texts[there:new], self._policy)
         return fitted
 
+    def _keep(self, counts: NDArray[np.float32]) -> None:
+        """In a corner of what all that are counted at most would take: memory is taken once it is written to, and
+        nothing is moved where items appear."""
+        most = max(self._max, len(counts))
+        self._room = np.zeros((most, most), np.float32)
+        self._counts = self._room[: len(counts), : len(counts)]
+        self._counts[:] = counts
+
     def _make_room(self) -> None:
-        more = self._known - len(self._counts)
-        if more > 0:
-            self._counts = np.pad(self._counts, ((0, more), (0, more)))
+        if self._known > len(self._counts):
+            self._counts = self._room[: self._known, : self._known]
 
     def _fit_later(self, counts: NDArray[np.float32] | None = None) -> Callable[[], "_Fitted"]:
         fit = self._fit(counts)
@@ -199,6 +224,6 @@ class _Fitted:
         return fit_counts(counts, self._titles, policy)
 
     def take_new(self, texts: list[str], policy: CovisitationPolicy) -> None:
-        """The ridge regression of items that nobody has touched on all that were there: (items, new items)."""
+        """Of further items, that nobody has touched, the ridge regression on all that were there."""
         like = np.asarray((self._titles @ self._words.of(texts).T).todense(), np.float32)
-        self.new = self.model.solve(policy.words * like)
+        self.new = np.hstack([self.new, self.model.solve(policy.words * like)])

@@ -7,6 +7,7 @@ withdrawn as the catalogue's topic says, looked at before each batch.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -27,6 +28,7 @@ from streams.clock import wall_clock_ms
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.engine.offset_tracker import Partition
 from streams.recommend.catalogue_changes import CatalogueChanges, Gone
+from streams.recommend.intake import Embed, Intake
 from streams.recommend.taking_up import REBUILD_RECORDS, Before, take_up
 from streams.recommend.writing import StateWriter
 from streams.wire.outcomes import dead_letter, passed_over
@@ -37,12 +39,11 @@ from streams.wire.text import cut_text
 log = logging.getLogger(__name__)
 
 ITEMS_MAX: Final = 100_000  # withdrawn ones keep their place until a restart
+HEARD_AT_ONCE: Final = 250  # records of the catalogue's topic with a batch: some milliseconds
 _LISTED: Final = tuple(field.name for field in fields(ListedItem))
 Progress = Callable[[str, int, int], None]
 # What the catalogue's topic said since the last call, the first time all that stands there.
 CatalogueRecords = Callable[[], Sequence[Record]]
-# Texts to embeddings, float32 (texts, dimensions).
-Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 # The map that a release asks for; None: the embeddings count as they are.
 WantedMap = Callable[[], ItemMap | None]
 
@@ -65,6 +66,10 @@ def as_json(item: ListedItem) -> dict[str, Any]:
     return {name: value for name, value in values if value is not None}
 
 
+def _without_encoder(texts: Sequence[str]) -> NDArray[np.float32]:
+    raise ValueError("a catalogue is followed, and nothing was given that embeds its texts")
+
+
 class RecommendHandler:
     """Ranks for batches of user events, in delivery order. Told of each assignment (a role's PartitionHolder)."""
 
@@ -85,9 +90,11 @@ class RecommendHandler:
         what the items' embeddings are compared through, looked at before each batch."""
         self.app, self.recommender, self._version = app, recommender, version
         self._epochs, self._before, self._now_ms = epochs, before, now_ms
-        self._catalogue, self._embed, self._wanted_map = catalogue, embed, wanted_map
+        self._catalogue, self._wanted_map = catalogue, wanted_map
         self._map: ItemMap | None = None
-        self._changes = CatalogueChanges()
+        self._changes, self._heard = CatalogueChanges(), deque[Record]()
+        self._intake = Intake(embed or _without_encoder)
+        self._is_first, self._changed, self._is_full = True, 0, False  # of the catalogue's topic; since it was told
         self._in_file = dict(zip(recommender.catalogue.ids, recommender.catalogue.texts, strict=True))
         # as the event loop was told last, and which assignment was taken up; each is written by one thread
         self._assigned: list[Partition] | None = None
@@ -239,31 +246,52 @@ class RecommendHandler:
         return self._version if self._map is None else f"{self._version}+{self._map.version}"
 
     def follow_catalogue(self) -> None:
-        """Take in what the catalogue's topic said meanwhile; the latest word on an item counts."""
-        catalogue, words = self.recommender.catalogue, self._changes.read(self._catalogue())
-        latest = {
-            name: said for name, said in words.items() if isinstance(said, str) or catalogue.place(name) is not None
-        }
-        changed: dict[str, str] = {}
-        room = ITEMS_MAX - len(catalogue)
-        for name, said in latest.items():
-            if said is Gone.UNSAID and name in self._in_file:
-                changed[name] = self._in_file[name]
-                continue
-            if isinstance(said, Gone):
-                catalogue.withdraw(name, is_told_again=said is not Gone.WITHDRAWN)
-                continue
-            is_new = catalogue.place(name) is None
-            room -= is_new
-            if not is_new or room >= 0:
-                changed[name] = said
-        if changed and self._embed is not None:
-            for (name, text), embedding in zip(changed.items(), self._embed(list(changed.values())), strict=True):
-                catalogue.put(name, text, embedding)
-        if latest:
-            log.info("%s: %d items of the catalogue changed", self.app.name, len(latest))
-        if room < 0:
+        """Take in what the catalogue's topic said meanwhile; the latest word on an item counts. The first time all that
+        stands there, whatever it takes; of a bulk later some with each batch, as lists do not wait for it."""
+        is_first, self._is_first = self._is_first, False
+        self._heard += self._catalogue()
+        self._hear()
+        self._take_in(all_of_them=is_first)
+        while is_first and self._heard:
+            self._hear()
+            self._take_in(all_of_them=True)
+        if self._heard or len(self._intake):
+            return
+        if self._changed:
+            log.info("%s: %d items of the catalogue changed", self.app.name, self._changed)
+        if self._is_full:
             log.warning("%s: the catalogue has more than %d items; new ones are passed over", self.app.name, ITEMS_MAX)
+        self._changed, self._is_full = 0, False
+
+    def _hear(self) -> None:
+        """The next words: what is withdrawn goes at once, what is new or changed is on its way."""
+        catalogue, texts = self.recommender.catalogue, dict[str, str]()
+        some = [self._heard.popleft() for _ in range(min(HEARD_AT_ONCE, len(self._heard)))]
+        for name, said in self._changes.read(some).items():
+            place = catalogue.place(name)
+            text = self._in_file.get(name, said) if said is Gone.UNSAID else said
+            is_as_before = place is not None and text == catalogue.texts[place]
+            if isinstance(text, Gone) or is_as_before:
+                self._intake.drop(name)
+            if isinstance(text, Gone):
+                self._changed += place is not None
+                catalogue.withdraw(name, is_told_again=said is not Gone.WITHDRAWN)
+            elif is_as_before:
+                self._changed += catalogue.show(name)
+            elif place is not None or len(self._intake) + len(texts) < ITEMS_MAX:
+                texts[name] = text
+            else:
+                self._is_full = True
+        self._intake.put(texts)
+
+    def _take_in(self, *, all_of_them: bool) -> None:
+        catalogue = self.recommender.catalogue
+        for name, text, embedding in self._intake.take(all_of_them=all_of_them):
+            if catalogue.place(name) is None and len(catalogue) >= ITEMS_MAX:
+                self._is_full = True
+                continue
+            catalogue.put(name, text, embedding)
+            self._changed += 1
 
     def _outcome(self, delivery: Delivery, event: UserEvent, source: SourceText, ranking: Ranking) -> Outcome:
         decided_ms = self._now_ms()

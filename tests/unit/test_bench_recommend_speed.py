@@ -63,6 +63,12 @@ def test_every_event_of_the_load_has_its_list_and_every_new_item_a_chance() -> N
     assert found["rebuild"]["events"] == 200 and 50 < found["rebuild"]["users"] < 200
 
 
+def test_items_that_come_all_at_once_are_told_with_what_lists_wait_meanwhile() -> None:
+    found = speed(Plan(20.0, **SMALL, bulk=600), embed, 0, lambda *_: None, Hands().clock)["bulk"]
+    assert found["items"] == 600 and (found["seconds"] is None or 0 < found["seconds"] < 20)  # of a clock of its own
+    assert 0 < found["lists"] <= 2_000 and found["latency_ms"]["p50"] <= found["latency_ms"]["max"]
+
+
 def test_a_share_of_the_events_asks_for_lists_and_all_are_learnt_of() -> None:
     hands = Hands()
     found = speed(Plan(20.0, **SMALL, lists_share=0.2), embed, 0, lambda *_: None, hands.clock)

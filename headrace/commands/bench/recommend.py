@@ -85,6 +85,16 @@ def recommend(
             "of the others the recommender learns alone; 1: all have one",
         ),
     ] = 1.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="with --speed: events a second")] = 1_000.0,
+    bulk: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=90_000,
+            help="with --speed: so many items more come all at once; how long until all may stand in lists, what lists "
+            "wait meanwhile, and memory",
+        ),
+    ] = 0,
     seed: Annotated[int, typer.Option(help="of splits, and of what is drawn")] = 0,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -100,7 +110,7 @@ def recommend(
     if catalogue:
         return _large_catalogue(catalogue, seed, json)
     if speed:
-        return _speed(speed, lists_share, seed, json)
+        return _speed({"seconds": speed, "lists_share": lists_share, "rate": rate, "bulk": bulk}, seed, json)
     if data is None:
         raise typer.BadParameter("give a file of interactions", param_hint="--data")
     text = None if text_columns is None else _names(text_columns)
@@ -141,14 +151,14 @@ def _large_catalogue(items: int, seed: int, json: bool) -> None:
     return None
 
 
-def _speed(seconds: int, lists_share: float, seed: int, json: bool) -> None:
+def _speed(asked: dict[str, Any], seed: int, json: bool) -> None:
     from bench.recommendation.speed import Plan, speed
     from headrace.output import print_json, stage_bars
     from headrace.releases.encoders import default_encoder
     from headrace.settings import load_settings
     from headrace.wiring import Wiring
 
-    plan = Plan(seconds, lists_share=lists_share, **_SPEED)
+    plan = Plan(**asked | _SPEED)
     plan.check()
     with stage_bars() as progress:
         found = speed(plan, default_encoder(Wiring(load_settings())).embed, seed, progress)
@@ -168,6 +178,13 @@ def _speed(seconds: int, lists_share: float, seed: int, json: bool) -> None:
     if cold["ms"] is not None:
         print(
             f"{cold['items']} new items, ms until a list may hold one: {cold['ms']['p50']}, {cold['ms']['max']} at most"
+        )
+    if bulk := found["bulk"]:
+        ms = bulk["latency_ms"] or dict.fromkeys(("p50", "p99", "max"), "-")
+        taken = "not all within that time" if bulk["seconds"] is None else f"all after {bulk['seconds']} s"
+        print(
+            f"{bulk['items']:,} items at once could be listed, {taken}, {bulk['mb'] or '-'} MB more; "
+            f"{bulk['lists']:,} lists meanwhile, ms: {ms['p50']} (p50), {ms['p99']} (p99), {ms['max']} at most"
         )
     print(
         f"{memory['users'][-1]:,} users: {memory['gb_per_million_users']} GB a million, the slope of {memory['mb']} MB"

@@ -1,0 +1,180 @@
+"""A catalogue's topic that says much at once: lists go on while its items are read."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import orjson
+import pytest
+from numpy.typing import NDArray
+
+from connectors.ports import Record
+from models.recommendation import live_covisitation
+from models.recommendation.catalogue import Catalogue
+from models.recommendation.covisitation import CovisitationPolicy
+from models.recommendation.live_covisitation import LiveCovisitation
+from models.recommendation.recommender import Recommender
+from streams.application import Application
+from streams.engine.delivery import Delivery
+from streams.recommend.handler import HEARD_AT_ONCE, RecommendHandler
+from streams.recommend.intake import AT_ONCE
+
+ITEMS = [f"i{number}" for number in range(20)]
+BULK = 4 * HEARD_AT_ONCE + 100
+MINUTE = 60.0
+
+
+class Reading:
+    """An encoder. texts: that it read, and whether that was beside the events; gate: what a thread of its own waits
+    for."""
+
+    def __init__(self) -> None:
+        self.texts: list[tuple[str, bool]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.fails = False
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        is_beside = threading.current_thread() is not threading.main_thread()
+        if is_beside:
+            assert self.gate.wait(MINUTE)
+            if self.fails:
+                raise RuntimeError("no memory")
+        self.texts += [(text, is_beside) for text in texts]
+        return np.ones((len(texts), 20), np.float32)
+
+
+class Shop:
+    """A worker that follows a catalogue; what is said goes into `heard`."""
+
+    def __init__(self) -> None:
+        self.heard: list[Record] = []
+        self.reading = Reading()
+        app = Application(name="r", kind="recommend", topic="user.events", catalog="c.csv")  # type: ignore[arg-type]
+        self.handler = RecommendHandler(
+            app,
+            Recommender(ITEMS, np.eye(20, dtype=np.float32), texts=ITEMS),
+            "v1",
+            {"user.events": "e0"},
+            catalogue=self._take,
+            embed=self.reading,
+        )
+        self.number = 0
+
+    def _take(self) -> list[Record]:
+        taken, self.heard = self.heard, []
+        return taken
+
+    def say(self, items: Sequence[str], title: str | None = "a thing") -> None:
+        for name in items:
+            value = None if title is None else orjson.dumps({"item_id": name, "title": f"{title} {name}"})
+            self.heard.append(Record("catalog.items", 0, 0, name.encode(), value, 0))
+
+    def event(self) -> list[str]:
+        """The list that it is answered with."""
+        self.number += 1
+        value = orjson.dumps({"user_id": "u", "item_id": "i1", "action": "view"})
+        batch = [Delivery("user.events", 0, self.number, None, value, 0)]
+        for _, step in self.handler.steps:
+            step(batch)
+        return [item["item_id"] for item in orjson.loads(batch[0].result.records[0].value)["items"]]
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        """Events, as long as that takes."""
+        stop = threading.Event()
+        timer = threading.Timer(MINUTE, stop.set)
+        timer.start()
+        while not reached():
+            assert not stop.is_set()
+            self.event()
+        timer.cancel()
+
+    def shown(self) -> dict[str, str]:
+        catalogue = self.handler.recommender.catalogue
+        rows = zip(catalogue.ids, catalogue.texts, catalogue.shown.tolist(), strict=True)
+        return {name: text for name, text, is_shown in rows if is_shown}
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    made = Shop()
+    made.event()
+    yield made
+    made.reading.gate.set()
+
+
+def test_lists_go_on_while_a_bulk_is_read_and_what_is_withdrawn_meanwhile_stays_away(shop: Shop) -> None:
+    bulk = [f"b{number}" for number in range(BULK)]
+    shop.reading.gate.clear()
+    shop.say(bulk)
+    for _ in range(BULK // HEARD_AT_ONCE + 2):
+        assert shop.event()
+    assert not set(bulk) & shop.shown().keys()
+    shop.say(["i3", "b5"], None)
+    shop.say(["b6"], "another thing")
+    assert "i3" not in shop.event() and "i3" not in shop.shown()
+    assert shop.shown()["b6"] == "another thing b6", "one that is said alone does not wait for the others"
+    shop.reading.gate.set()
+    shop.until(lambda: len(shop.shown()) == 19 + BULK - 1)
+    assert "b5" not in shop.shown() and shop.shown()["b6"] == "another thing b6"
+    read = [text for text, _ in shop.reading.texts]
+    assert len(set(read)) == len(read)
+
+
+def test_the_first_time_all_that_stands_there_is_taken_before_an_event_is_decided() -> None:
+    shop = Shop()
+    shop.say([f"b{number}" for number in range(BULK)])
+    shop.event()
+    assert len(shop.shown()) == 20 + BULK and not any(is_beside for _, is_beside in shop.reading.texts)
+
+
+def test_what_is_said_again_is_not_read_again(shop: Shop) -> None:
+    """A reader that was away begins at the beginning, and shops write whole catalogues each night."""
+    bulk = [f"b{number}" for number in range(BULK)]
+    shop.say(bulk)
+    shop.until(lambda: len(shop.shown()) == 20 + BULK)
+    shop.say(["b1"], None)
+    shop.event()
+    assert "b1" not in shop.shown()
+    before = len(shop.reading.texts)
+    shop.say(bulk)
+    shop.until(lambda: "b1" in shop.shown() and not shop.heard)
+    shop.until(lambda: not len(shop.handler._heard))
+    assert len(shop.reading.texts) == before and len(shop.shown()) == 20 + BULK
+
+
+def test_what_cannot_be_read_is_raised_where_events_are_decided(shop: Shop) -> None:
+    shop.reading.fails = True
+    shop.say([f"b{number}" for number in range(AT_ONCE + 1)])
+    with pytest.raises(RuntimeError, match="no memory"):
+        shop.until(lambda: False)
+
+
+def test_no_list_waits_for_a_fit_of_a_bulk_of_new_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of them count by their words; all once the fit that began is taken, so many touches later."""
+    names = [f"blue thing {number}" for number in range(40)]
+    catalogue = Catalogue(names, np.eye(40, dtype=np.float32), names)
+    together = LiveCovisitation(catalogue, CovisitationPolicy(ridge=5.0, words=1.0), 2_000)
+    fits: list[bool] = []
+    fit = live_covisitation.fit_counts
+
+    def noted(*given: object) -> object:
+        fits.append(threading.current_thread() is threading.main_thread())
+        return fit(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(live_covisitation, "fit_counts", noted)
+    mine, weights = np.array([3]), np.ones(1, np.float32)
+    together.touched(3, np.zeros(0, np.int64))
+    together.scores(mine, weights)
+    assert fits == [True]
+    for number in range(700):
+        catalogue.put(f"n{number}", f"blue thing new {number}", np.ones(40, np.float32))
+    first = np.count_nonzero(together.scores(mine, weights)[40:])
+    assert 0 < first < 100, "a list waits for few"
+    for _ in range(500 // first):
+        scores = together.scores(mine, weights)
+    assert (scores[40:540] != 0).all() and not scores[540:].any()
+    for _ in range(200):
+        together.touched(4, np.array([3], np.int64))
+        scores = together.scores(mine, weights)
+    assert (scores[40:] != 0).all() and fits == [True, False]
