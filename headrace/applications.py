@@ -28,12 +28,21 @@ def file_of(name_or_path: str) -> Path:
     if name_or_path in SHIPPED:
         return Path(str(files("apps"))) / f"{name_or_path}.toml"
     if not path.is_file():
-        near = difflib.get_close_matches(name_or_path, SHIPPED, n=1)
+        beside = f"{name_or_path}.toml"
+        near = [beside] if Path(beside).is_file() else difflib.get_close_matches(name_or_path, SHIPPED, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(
             f"no application {name_or_path!r}: give one of {', '.join(SHIPPED)} or the path of a TOML file{hint}"
         )
     return path
+
+
+def application_name(name_or_path: str) -> str:
+    """What decisions and alerts call an application: the name in its TOML file, or the name as it is given, as the
+    store and topics may hold applications whose file is not here. Raises ConfigError for a TOML file that is none."""
+    if name_or_path in SHIPPED or not (Path(name_or_path).suffix == ".toml" or Path(name_or_path).is_file()):
+        return name_or_path
+    return load_application(name_or_path).name
 
 
 def load_applications(names: list[str]) -> list[Application]:

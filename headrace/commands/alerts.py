@@ -33,7 +33,7 @@ def add_to(cli: typer.Typer) -> None:
     alerts.command("test", epilog="Example: headrace alerts test tickets.toml --receiver pager")(_test)
 
 
-App = Annotated[str | None, typer.Option(help="one application's only, by its name")]
+App = Annotated[str | None, typer.Option(help="one application's only, by its name or its TOML file")]
 Every = Annotated[bool, typer.Option("--all", help="those that are over, too")]
 Lines = Annotated[bool, typer.Option("--json", help="print JSON lines, one an alert")]
 
@@ -49,7 +49,8 @@ def _list(
 
 
 def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -> None:
-    """What `list` prints."""
+    """What `list` prints. app: a name or a TOML file."""
+    from headrace.applications import application_name
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import say, show_table
@@ -59,6 +60,7 @@ def list_alerts(app: str | None, *, every: bool, rule: str | None, json: bool) -
     from models.figures import moment
     from streams.clock import wall_clock_ms
 
+    app = None if app is None else application_name(app)
     wiring, now_ms = Wiring(load_settings()), wall_clock_ms()
     known, standing = standing_silences(wiring), standing_alerts(wiring)
     rules = (DRIFT_RULE, SIGNAL_RULE) if rule == DRIFT_RULE else (rule,)
@@ -115,7 +117,9 @@ def _silence(
     fingerprint: Annotated[
         str | None, typer.Argument(metavar="[ALERT]", help="as `list` shows it, or its beginning")
     ] = None,
-    app: Annotated[str | None, typer.Option(help="all alerts of this application, by its name")] = None,
+    app: Annotated[
+        str | None, typer.Option(help="all alerts of this application, by its name or its TOML file")
+    ] = None,
     rule: Annotated[
         list[str] | None, typer.Option(help="all of this rule or kind of rules: surge, drift; may be repeated")
     ] = None,
@@ -127,12 +131,14 @@ def _silence(
 ) -> None:
     """Have nobody told of some alerts for a while. What still fires at the end is told then. Saying it again about the
     same changes the time."""
+    from headrace.applications import application_name
     from headrace.settings import load_settings
     from headrace.terminal import say as say_line
     from headrace.tools.alerts import find_alert, standing_alerts
     from headrace.tools.silences import about, about_nothing, duration_ms, say, silences
     from headrace.wiring import Wiring
 
+    app = None if app is None else application_name(app)
     wiring = Wiring(load_settings())
     standing = [] if withdraw and fingerprint is None else standing_alerts(wiring)
     alert = None if fingerprint is None else find_alert(standing, fingerprint)

@@ -30,7 +30,9 @@ def add_to(cli: typer.Typer) -> None:
                 help="words that must all occur; Chinese and Japanese are found as phrases; `*`: all, the newest first"
             ),
         ] = "*",
-        app: Annotated[str | None, typer.Option(help="one application's decisions only")] = None,
+        app: Annotated[
+            str | None, typer.Option(help="one application's decisions only, by its name or its TOML file")
+        ] = None,
         label: Annotated[str | None, typer.Option(help="decisions with this label (of any head)")] = None,
         since: Annotated[
             str | None, typer.Option(help="from this time on, RFC 3339: 2026-11-24 or 2026-11-24T10:00:00Z")
@@ -58,6 +60,7 @@ def add_to(cli: typer.Typer) -> None:
         """Decisions whose text holds all of these words, best first. There are no operators; case and accents do not
         count. Without words: all, the newest first."""
         from connectors.ports import SearchQuery
+        from headrace.applications import application_name
         from headrace.output import print_json
         from headrace.settings import load_settings
         from headrace.terminal import field, say, show_table
@@ -66,6 +69,7 @@ def add_to(cli: typer.Typer) -> None:
 
         if relevance_min is not None and entity is None:
             raise typer.BadParameter("say to which entity, by --entity", param_hint="--relevance-min")
+        app = None if app is None else application_name(app)
         asked = (question(query), app, label, since, None, limit, story, entity, answer, relevance_min or 0.0)
         store = Wiring(load_settings()).store()
         try:
@@ -183,17 +187,21 @@ def _show(
     identity: Annotated[
         str, typer.Argument(metavar="ID", help="a decision's id, as `headrace search --ids` prints it")
     ],
-    app: Annotated[str | None, typer.Option(help="whose decision, where two applications read the same topic")] = None,
+    app: Annotated[
+        str | None,
+        typer.Option(help="whose decision, by its name or its TOML file, where two applications read the same topic"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """All that is known of one decision: its labels and release, and what people said of it since."""
+    from headrace.applications import application_name
     from headrace.output import print_json
     from headrace.settings import load_settings
     from headrace.terminal import field, say
     from headrace.tools.decisions import know_decision, lines
     from headrace.wiring import Wiring
 
-    known = know_decision(Wiring(load_settings()), identity, app)
+    known = know_decision(Wiring(load_settings()), identity, None if app is None else application_name(app))
     if json:
         return print_json(known.as_json())
     for name, value in lines(known):

@@ -1,5 +1,6 @@
 """`headrace alerts`: N-3, an alert was a line in a terminal and a record without a command to read it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,3 +82,20 @@ def test_a_silence_that_no_alert_stands_of_says_so(monkeypatch: pytest.MonkeyPat
     for about in (["--app", "support"], ["--rule", "drift"], ["aa"]):
         said = CliRunner().invoke(cli, ["alerts", "silence", *about])
         assert said.exit_code == 0 and "no alert like that" not in said.stderr
+
+
+def test_alerts_of_an_application_are_found_by_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`--app pool.toml`, as other commands take it, read as "nothing fires", and silenced nothing."""
+    topics = MemoryTopics()
+    topics.append(ALERTS_TOPIC, alert("aa", values={"app": "pool"}).encode(), b"aa")
+    monkeypatch.setattr(
+        "headrace.wiring.Wiring", lambda _: SimpleNamespace(reader=topics.reader, publisher=topics.publisher)
+    )
+    file = tmp_path / "bath.toml"
+    file.write_text('name = "pool"\ntopic = "pool.texts"\n[[heads]]\nname = "topic"\ncolumn = "topic"\n', "utf-8")
+    for command in (["alerts", "list"], ["drift", "list"]):
+        assert "aa drifts" in CliRunner().invoke(cli, [*command, "--app", str(file)], catch_exceptions=False).stdout
+    said = CliRunner().invoke(cli, ["alerts", "silence", "--app", str(file)], catch_exceptions=False)
+    assert "no alert like that" not in said.stderr
+    with pytest.raises(ConfigError, match="no application"):
+        CliRunner().invoke(cli, ["alerts", "list", "--app", "bth.toml"], catch_exceptions=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.applications import SHIPPED, load_application, load_applications
+from headrace.applications import SHIPPED, application_name, load_application, load_applications
 from models.errors import ConfigError
 from streams.application import Application, labels_without_use, parse_application, refusals, unknown_labels
 
@@ -246,3 +246,12 @@ def test_labels_that_no_example_has_are_told_with_their_place() -> None:
         "queues.lots: no example has this label; did you mean 'lost'?",
         "surges.0: no example has the label 'los' for r; did you mean 'lost'?",
     ]
+
+
+def test_a_name_whose_file_lies_here_is_answered_with_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tickets.toml").write_text(FILE.format(topic="t", top="", source="", end=""), "utf-8")
+    with pytest.raises(ConfigError, match=r"did you mean tickets.toml\?"):
+        load_application("tickets")
+    assert application_name("tickets.toml") == application_name("tickets") == "tickets"
+    assert application_name("support") == "support" and application_name("gone") == "gone"

@@ -137,3 +137,17 @@ def test_search_shows_and_finds_what_was_sent(tmp_path: Path, monkeypatch: pytes
     said = CliRunner().invoke(cli, ["search", "--answer", "vouchers"], catch_exceptions=False).stdout
     assert "1 decision" in said and "answered: vouchers (shops) 0.97" in said and ID in said and "another" not in said
     assert "0 decisions" in CliRunner().invoke(cli, ["search", "--answer", "voucher"], catch_exceptions=False).stdout
+
+
+def test_decisions_of_an_application_are_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--app tickets.toml`, as other commands take it, found none."""
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))
+    file = tmp_path / "bath.toml"
+    file.write_text('name = "support"\ntopic = "pool.texts"\n[[heads]]\nname = "topic"\ncolumn = "topic"\n', "utf-8")
+    store = SQLiteStore(tmp_path / "decisions.db")
+    store.prepare({"support": ["intent"]})
+    store.index([decision()])
+    store.close()
+    for asked in (["search"], ["show", ID]):
+        said = CliRunner().invoke(cli, [*asked, "--app", str(file)], catch_exceptions=False)
+        assert ID in said.stdout and "holds no decision" not in said.stderr
