@@ -241,7 +241,7 @@ def test_every_record_of_the_field_is_decided_once_or_accounted_for(field: Field
     decisions = {_place(orjson.loads(record.value), field): record for record in field.read(f"decisions.{field.name}")}
     wait_until(
         lambda: len(field.documents()) + len(field.unindexed()) >= len(decisions),
-        60.0,
+        180.0,
         lambda: f"not all was indexed: {field.indexer.tail()}",
         poll_seconds=1.0,
     )

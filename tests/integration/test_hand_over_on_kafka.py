@@ -222,5 +222,5 @@ def test_an_application_that_begins_to_hand_over_on_topics_of_before(
     for who in WHO[:10]:
         scene.decide(who, "queue:billing")
     scene.publisher.flush()
-    wait_for(lambda: len(scene.held()) == 10, 60, running.text)
+    wait_for(lambda: len(scene.held()) == 10, 180, running.text)
     assert set(scene.held()) == set(WHO[:10]) and running.stop() == 0

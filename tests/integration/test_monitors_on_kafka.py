@@ -187,7 +187,7 @@ def test_a_monitor_that_is_killed_is_replaced_by_the_one_that_stands_by_and_noth
     wait_for(lambda: role_of(monitors[0]) == "active", 180, monitors[0].text)  # else it says so after it was relieved
     monitors.append(scene.start())
     wait_for(
-        lambda: sorted(map(role_of, monitors)) == ["active", "standby"], 60, lambda: str(list(map(role_of, monitors)))
+        lambda: sorted(map(role_of, monitors)) == ["active", "standby"], 180, lambda: str(list(map(role_of, monitors)))
     )
     scene.signals(60, new=0.6)
     wait_for(lambda: [alert.state for alert in scene.alerts()] == ["firing"], 180, lambda: str(scene.alerts()))

@@ -226,7 +226,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
     wait_for(lambda: firing(f"http://{address}") is not None, 120)
     yield f"http://{address}"
     process.kill()
-    process.wait(30)
+    process.wait(120)
 
 
 def firing(address: str) -> list[str] | None:

@@ -57,7 +57,7 @@ def prometheus(metrics: tuple[Metrics, int], tmp_path: Path) -> Iterator[str]:
         )
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    process.wait(20)
+    process.wait(120)
 
 
 def ask(url: str) -> Any:
@@ -93,6 +93,6 @@ def test_a_real_prometheus_scrapes_every_kind_of_metric_and_takes_the_rules(
     assert value(prometheus, "headrace_model_info") == 1
     rules = ask(f"{prometheus}/api/v1/rules")["groups"][0]["rules"]
     wait_for(
-        lambda: all(rule["health"] == "ok" for rule in ask(f"{prometheus}/api/v1/rules")["groups"][0]["rules"]), 20
+        lambda: all(rule["health"] == "ok" for rule in ask(f"{prometheus}/api/v1/rules")["groups"][0]["rules"]), 120
     )
     assert len(rules) >= 8
