@@ -7,10 +7,13 @@ and ends with a word, except where the script has no word bounds.
 Case decides where a name is an ordinary word too. A name of one word that is listed with a capital must have one in the
 text ("Target", not "target"); longer names are found in any case. A ticker is found as it is listed, in a text that is
 not in capitals throughout; one of one or two letters, of digits only, or in a text of capitals needs a mark in front: a
-"$", a bracket or an exchange's colon, as in "(F)" and "NYSE:F". Behind a "$" it is found in any case.
+"$", a bracket or an exchange's colon, as in "(F)", "NYSE:F" and "(Nasdaq: F)". Behind a "$" it is found in any case.
+
+Apostrophes and hyphens count alike however they are written: a list has "McDonald's", a newspaper "McDonald’s".
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +25,17 @@ from models.ngrams import DENSE, MAX_CHARACTERS, SIGN, SPACE, kinds_of
 _OPENING: Final = "$(<:[（＄："  # before a ticker: it is meant as one
 SURE_LETTERS: Final = 3  # of a ticker; "HD" and "MS" are other things too
 _CASHTAG: Final = "$＄"
+_EXCHANGE: Final = re.compile(  # with a space behind the colon, where other words than an exchange's say nothing
+    r"\b(?:(?:NYSE|NASDAQ|Nasdaq|EURONEXT|Euronext|TSX)\w{0,2}(?: [\w-]{1,12})?|AMEX|OTC\w{0,4}|LSE|LON|AIM|XETRA|Xetra"
+    r"|ETR|FRA|SIX|SWX|ASX|NZX|JSE|NSE|BSE|SGX|HKEX|HKG|SEHK|SSE|SZSE|SHA|SHE|TSE|TYO|JPX|KRX|TWSE|TPE|B3|BVMF|BMV|BME|EPA"
+    r"|AMS|BIT|STO|OSL|CPH|HEL|VIE|WSE)[:：] $"
+)
+_EXCHANGE_CHARACTERS: Final = 32
+_SIGNS: Final = {
+    **dict.fromkeys("\u2018\u2019\u2032`\u00b4", "'"),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+}
+_AS_LISTED: Final = str.maketrans(_SIGNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +141,8 @@ class Gazetteer:
         """The number of the piece behind the longest name that begins at one, and what is listed under it."""
         node, ends, found = self._root, at, None
         for number in range(at, len(pieces)):
-            following = node.get(pieces[number].key)
+            key = pieces[number].key
+            following = node.get(key) or node.get(_SIGNS.get(key, key))
             if following is None:
                 break
             node = following
@@ -158,7 +173,7 @@ def _enter(root: _Node, listed: _Listed) -> None:
     if not any(map(str.isalnum, listed.written)):
         raise ValueError(f"entity {listed.id!r} has the name {listed.written!r}: it needs a letter or a digit")
     for piece in pieces_of(listed.written):
-        node = node.setdefault(piece.key, _Node())
+        node = node.setdefault(_SIGNS.get(piece.key, piece.key), _Node())
     for other in node.listed:
         if other.id != listed.id and (other.written == listed.written or not (other.is_ticker or listed.is_ticker)):
             raise ValueError(f"{listed.written!r} stands for both {other.id!r} and {listed.id!r}; keep it for one")
@@ -176,10 +191,12 @@ def _is_meant(listed: _Listed, text: str, start: int, end: int, *, shouts: bool)
     before = text[start - 1] if start else ""
     if before and before in _CASHTAG:
         return True
-    if written != listed.written:
+    if written.translate(_AS_LISTED) != listed.written.translate(_AS_LISTED):
         return False
     plain = len(written) >= SURE_LETTERS and not written.replace(".", "").isdigit() and not shouts
-    return plain or (bool(before) and before in _OPENING)
+    if plain or (bool(before) and before in _OPENING):
+        return True
+    return before == " " and bool(_EXCHANGE.search(text[max(0, start - _EXCHANGE_CHARACTERS) : start]))
 
 
 def pieces_of(text: str) -> list[Piece]:

@@ -2,6 +2,7 @@
 has, or by those that it does not want ("not the parcel"). What is neither is left to the model."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from models.entities.gazetteer import pieces_of
 
 NEITHER: Final = -1
+_AROUND: Final = re.compile(r"\A\W+|\W+\Z")  # brackets, signs, emoji
 _SHORT: Final = 8  # words in which "the first" is an answer; in a longer text it may be anything
 _LONGEST: Final = 30
 _BEFORE: Final = r"(?:the |das |die |den |der |le |la |option |choice |nummer |number |no\.? |nr\.? )?"
@@ -100,12 +102,13 @@ _AGREES: Final = frozenset(
 def chosen(answer: str, titles: Sequence[str]) -> int | None:
     """The choice's number, 0 or 1; NEITHER, where it takes none of them or both; or None where the answer does not say.
     titles: of the two choices, as they were offered."""
-    pieces = [piece.key for piece in pieces_of(answer[:1_000])]
+    answer = unicodedata.normalize("NFKC", answer[:1_000]).replace("\u2019", "'")  # as phones write it
+    pieces = [piece.key for piece in pieces_of(answer)]
     if not pieces or len(pieces) > _LONGEST:
         return None
     if len(pieces) <= _SHORT:
         for number, place in ((0, _FIRST_ONE), (1, _SECOND_ONE), (NEITHER, _BOTH_OF_THEM)):
-            if place.fullmatch(answer.strip()):
+            if place.fullmatch(_AROUND.sub("", answer)):
                 return number
     if _NEITHER.search(answer):
         return NEITHER

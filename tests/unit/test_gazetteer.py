@@ -19,6 +19,8 @@ LISTED = Gazetteer(
         Entity("deutsche_bank", ("Deutsche Bank",), ("DBK.DE",)),
         Entity("dax", ("DAX",)),
         Entity("on", ("Onsemi",), ("ON",)),
+        Entity("mcdonalds", ("McDonald's", "Coca-Cola Canteens"), ("MC-D",)),
+        Entity("o_brien", ("O’Brien Foods",)),
     )
 )
 
@@ -49,6 +51,19 @@ def found(text: str) -> list[tuple[str, str]]:
         pytest.param(
             "\uff21\uff50\uff50\uff4c\uff45 gains", [("\uff21\uff50\uff50\uff4c\uff45", "apple")], id="full width"
         ),
+        pytest.param(
+            "McDonald’s and McDonald‘s", [("McDonald’s", "mcdonalds"), ("McDonald‘s", "mcdonalds")], id="quotes"
+        ),
+        pytest.param("O'Brien Foods gains", [("O'Brien Foods", "o_brien")], id="listed with a printer's apostrophe"),
+        pytest.param(
+            "Coca‑Cola Canteens; MC–D", [("Coca‑Cola Canteens", "mcdonalds"), ("MC–D", "mcdonalds")], id="dashes"
+        ),
+        pytest.param(
+            "Ford Motor (NYSE: F) and (Nasdaq: T)", [("Ford Motor", "ford"), ("F", "ford"), ("T", "att")], id="exchange"
+        ),
+        pytest.param("(Euronext Paris: F), OTCQX: T", [("F", "ford"), ("T", "att")], id="two words of an exchange"),
+        pytest.param("FORD FALLS (NYSE: F)", [("FORD", "ford"), ("F", "ford")], id="exchange in capitals"),
+        pytest.param("Note: F is a grade, and the case: T, she said: F", [], id="a colon that is none of an exchange"),
         pytest.param("", [], id="empty"),
         pytest.param("\x00\ud800 Apple", [("Apple", "apple")], id="lone surrogate"),
     ],
