@@ -1,6 +1,7 @@
 """Other people's JSON: read as leniently as it can be without guessing, and looked into by JSON pointers (RFC 6901)."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from models.errors import MessageError
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 REGISTRY_FRAME_BYTES: Final = 5  # a zero and four bytes of the schema's id
 REGISTRY_IDS: Final = range(1, 1 << 24)  # they are counted up from 1; UTF-16 text that begins with a zero lies above
+
+_LONG_NUMBER: Final = re.compile(rb"\d{20}")  # orjson reads what is beyond 64 bits as a float, and ids lose their ends
 
 ENVELOPE_OPERATIONS: Final = ("op", "op_type", "operation", "operationType", "type")
 DELETES: Final = frozenset({"d", "delete"})
@@ -39,9 +42,11 @@ def load_json(value: bytes) -> Any:
     """A record's JSON. Raises MessageError (not_json, not_utf8, schema_registry)."""
     value = without_byte_order_mark(value)
     try:
-        return orjson.loads(value)
+        body = orjson.loads(value)
     except orjson.JSONDecodeError:
         pass
+    else:
+        return body if _LONG_NUMBER.search(value) is None else _exact(value, body)
     refuse_registry_frame(value)
     try:  # the standard library's parser takes what orjson refuses and the world sends: lone surrogates, NaN
         return json.loads(value.decode("utf-8"))
@@ -49,6 +54,14 @@ def load_json(value: bytes) -> Any:
         raise MessageError("not_utf8", f"the record is no UTF-8: {error}") from error
     except (ValueError, RecursionError) as error:
         raise MessageError("not_json", f"the record is no JSON: {error}") from error
+
+
+def _exact(value: bytes, body: Any) -> Any:
+    """With whole numbers of any length as they stand there. body: what is known of it else."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):  # nested too deep for this parser
+        return body
 
 
 def compile_pointer(pointer: str) -> Callable[[Any], Any]:

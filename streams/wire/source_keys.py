@@ -4,6 +4,7 @@ The bytes decide the partition, so they are kept as they came: four binary keys 
 """
 
 import codecs
+import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -39,6 +40,7 @@ def key_of_bytes(key: bytes | None) -> SourceKey:
     marks = {"headrace_key_hex": True} if is_binary else {}
     if len(start) < len(key) or (is_binary and len(shown) < 2 + 2 * len(start)):
         marks["headrace_key_cut"] = True
+        shown = _cut(shown, key)
     return SourceKey(_record_key(key), shown, marks)
 
 
@@ -50,14 +52,30 @@ def is_blank(key: bytes) -> bool:
 def key_of_value(value: Any) -> SourceKey:
     """From a JSON value in a record's body, which is not null: a text as it is, anything else as JSON."""
     text = as_text(value)
-    shown = cut_text(text, KEY_TEXT_MAX_BYTES)
-    marks = {"headrace_key_cut": True} if len(shown) < len(text) else {}
-    return SourceKey(_record_key(text.encode()), shown, marks)
+    encoded = text.encode()
+    if len(encoded) <= KEY_TEXT_MAX_BYTES:
+        return SourceKey(_record_key(encoded), text)
+    return SourceKey(_record_key(encoded), _cut(text, encoded), {"headrace_key_cut": True})
+
+
+def names_nobody(value: Any) -> bool:
+    """Whether a JSON value says nothing of whom it belongs to: null, a text of blanks and joiners alone, `{}`, `[]`.
+    Whoever has such a key would be one conversation with all others who have it."""
+    if isinstance(value, str):
+        return all(character.isspace() or unicodedata.category(character) == "Cf" for character in value)
+    return value is None or value == {} or value == []
+
+
+def _cut(shown: str, whole: bytes) -> str:
+    """A text for people that is too long, with a digest of the whole at its end: two that begin alike stay two
+    conversations."""
+    mark = "…" + digest_text(whole)
+    return cut_text(shown, KEY_TEXT_MAX_BYTES - len(mark.encode())) + mark
 
 
 def identity_text(value: Any) -> str | None:
     """Who or what is meant by a JSON value, in at most KEY_TEXT_MAX_BYTES; None where nothing is, or a blank."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if names_nobody(value):
         return None
     text = as_text(value)
     encoded = text.encode()

@@ -25,7 +25,7 @@ from streams.wire.source_json import (
     refuse_registry_frame,
     without_byte_order_mark,
 )
-from streams.wire.source_keys import SourceKey, identity_text, is_blank, key_of_bytes, key_of_value
+from streams.wire.source_keys import SourceKey, identity_text, is_blank, key_of_bytes, key_of_value, names_nobody
 from streams.wire.source_times import TimeSpan, event_time
 from streams.wire.text import as_text, clean_text
 
@@ -221,7 +221,7 @@ class SourceReader:
 
     def _source_key(self, body: Any, key: bytes | None, owner: str | None) -> SourceKey:
         named = self._key(body) if self._key and body is not None else None
-        if isinstance(named, str) and not named.strip():  # it names nobody, as a record's own key that is blank
+        if names_nobody(named):  # as a record's own key that is blank
             named = None
         if named is None and (key is None or is_blank(key)):
             named = owner

@@ -75,6 +75,12 @@ def test_small_java_longs_look_like_the_others() -> None:
         pytest.param("", "other", id="an empty text names nobody"),
         pytest.param(" \n", "other", id="nor does a blank one"),
         pytest.param(None, "other", id="nothing"),
+        pytest.param({}, "other", id="nor an empty object"),
+        pytest.param([], "other", id="nor an empty list"),
+        pytest.param("\u200b\ufeff", "other", id="nor what nobody sees"),
+        pytest.param(0, "0", id="zero"),
+        pytest.param("x" * 300, "x" * 300, id="300 characters"),
+        pytest.param("a\nb\x1b[31m", "a\nb\x1b[31m", id="control characters"),
     ],
 )
 def test_a_key_in_the_body_is_written_as_json_not_as_python(value: object, expected: str) -> None:
@@ -121,7 +127,25 @@ def test_no_key_makes_a_dead_letter_that_a_broker_refuses(key: bytes, conversati
 def test_a_key_of_usual_length_is_kept_whole_on_the_record_where_its_text_is_cut() -> None:
     key = b"k" * RECORD_KEY_MAX_BYTES
     assert key_of_bytes(key).record_key == key
-    assert key_of_bytes(key).text == "k" * KEY_TEXT_MAX_BYTES
+    text = key_of_bytes(key).text or ""
+    assert text.startswith("k" * 900) and len(text.encode()) == KEY_TEXT_MAX_BYTES
+
+
+@pytest.mark.parametrize("start", ["k" * 2_000, "\udcff" * 2_000, "ü" * 2_000], ids=["letters", "bytes", "umlauts"])
+def test_long_keys_that_begin_alike_stay_two_conversations(start: str) -> None:
+    """What one customer had said counted for the other one."""
+    one, two = (start.encode("utf-8", "surrogateescape") + end for end in (b"1", b"2"))
+    assert key_of_bytes(one).text == key_of_bytes(one).text != key_of_bytes(two).text
+    assert key_of_value(start + "1").text != key_of_value(start + "2").text
+
+
+@pytest.mark.parametrize("end", [b"1", b"2"])
+def test_an_id_of_more_digits_than_a_number_of_64_bits_is_read_to_its_end(end: bytes) -> None:
+    """123456789012345678901 and 123456789012345678902 were both 1.2345678901234568e+20."""
+    number = b"12345678901234567890" + end
+    outcome = outcome_of(b'{"text": "refund please", "conversation_id": %b, "n": 1.5}' % number, source=NAMED)
+    decision = orjson.loads(outcome.records[0].value or b"")
+    assert decision["key"] == number.decode() and outcome.records[0].key == number
 
 
 def test_a_key_that_is_too_long_is_stood_for_by_its_digest_so_partitions_stay() -> None:
