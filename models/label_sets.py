@@ -38,6 +38,14 @@ def known_labels(texts: Iterable[str]) -> set[str]:
     return {label for text in set(texts) for label in labels_of(text)}
 
 
+def seem_sets(texts: Iterable[str]) -> bool:
+    """Whether cells that nobody called sets hold several labels: one has `|` between words that stand in other cells as
+    well, alone or beside others."""
+    words = {text: tuple(word for word in map(str.strip, text.split(SEPARATOR)) if word) for text in set(texts)}
+    counts = Counter(word for its in words.values() for word in set(its))
+    return any(len(its) > 1 and all(counts[word] > 1 for word in its) for its in words.values())
+
+
 def strata(texts: Sequence[str]) -> list[str]:
     """For each set's text the label that it is dealt out by: the rarest of its labels over all of these; `none` of
     none. So a split that spreads these evenly spreads each label, as whole sets hardly ever come twice.

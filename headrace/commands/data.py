@@ -9,6 +9,7 @@ from headrace.commands.replay import places
 
 if TYPE_CHECKING:
     from headrace.tools.data.reading import Source
+    from retrain.preparation.rows import Where
 
 TOPIC = "Of a topic, or of the store"
 File = Annotated[
@@ -29,6 +30,14 @@ Stored = Annotated[
 App = Annotated[
     str | None,
     typer.Option(help="support, finance, or a TOML file: how the topic's records are read", rich_help_panel=TOPIC),
+]
+FileOrTopicApp = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        help="support, finance, or a TOML file: what the columns of a FILE are called, which of them hold several "
+        "labels with | between them; how a topic's records are read",
+    ),
 ]
 Start = Annotated[
     str | None,
@@ -66,7 +75,8 @@ def add_to(cli: typer.Typer) -> None:
     data.command(
         "check",
         epilog="Examples: headrace data check tickets.csv --label-column topic --page tickets.html · headrace data "
-        "check --topic support.chats --app support --labels feedback.labels",
+        "check --topic support.chats --app support --labels feedback.labels · headrace data check tickets.csv --app "
+        "tickets.toml",
     )(_check)
     data.command("clean", epilog="Example: headrace data clean tickets.csv --output tickets_clean.csv --mask")(_clean)
     data.command(
@@ -96,7 +106,7 @@ def _check(
     page: Annotated[Path | None, typer.Option(help="write one HTML page with pictures and examples")] = None,
     topic: Topic = None,
     store: Stored = False,
-    app: App = None,
+    app: FileOrTopicApp = None,
     start: Start = None,
     end: End = None,
     labels: Labels = None,
@@ -109,16 +119,28 @@ def _check(
     changed."""
     from headrace.tools.data.checking import run_check
     from models.personal_data import REGIONS
-    from retrain.preparation.rows import Where
 
     run_check(
-        source_of(file, topic, store, app, start, end, labels, title_column),
-        Where(text_column, label_column, split_column, title=title_column),
+        source_of(file, topic, store, app, start, end, labels, title_column, app_of_file=True),
+        where_of(text_column, label_column, split_column, title_column, app if file is not None else None),
         regions=region or REGIONS,
         label_errors=label_errors,
         page=page,
         json=json,
     )
+
+
+def where_of(text: str, label: str | None, split: str | None, title: str | None, app: str | None) -> "Where":
+    """Columns of a file. app: whose file it is; None: nobody says."""
+    from retrain.preparation.rows import Where
+
+    if app is None:
+        return Where(text, label, split, title=title)
+    from headrace.applications import columns_of, load_classifying_application
+
+    known = load_classifying_application(app)
+    sets = frozenset(head.name for head in known.heads if head.multi)
+    return Where(text, label, split, title=title, known=columns_of(known), sets=sets)
 
 
 def source_of(
@@ -130,15 +152,19 @@ def source_of(
     end: str | None,
     labels: str | None,
     title_column: str | None = None,
+    *,
+    app_of_file: bool = False,
 ) -> "Source":
-    """What is to be read. Anything but one of the three is wrong usage."""
+    """What is to be read. Anything but one of the three is wrong usage. app_of_file: whether a FILE may have --app."""
     if (file is not None) + (topic is not None) + store != 1:
         raise typer.BadParameter("give a FILE, --topic or --store")
     if topic is None and (start is not None or end is not None):
         raise typer.BadParameter("--from and --to go with --topic")
     if file is not None:
-        if app is not None or labels is not None:
-            raise typer.BadParameter("--app and --labels go with --topic or --store")
+        if labels is not None:
+            raise typer.BadParameter("--labels goes with --topic or --store")
+        if app is not None and not app_of_file:
+            raise typer.BadParameter("--app goes with --topic or --store")
         from headrace.tools.data.reading import Source
 
         return Source(file)
@@ -178,7 +204,7 @@ def _clean(
     ] = None,
     topic: Topic = None,
     store: Stored = False,
-    app: App = None,
+    app: FileOrTopicApp = None,
     start: Start = None,
     end: End = None,
     labels: Labels = None,
@@ -188,12 +214,11 @@ def _clean(
     file itself stays as it is; labels are never changed."""
     from headrace.tools.data.cleaning import CleaningOrder, run_clean
     from models.personal_data import REGIONS
-    from retrain.preparation.rows import Where
 
     order = CleaningOrder(output, changes, mask, keep_copies, region or REGIONS)
     run_clean(
-        source_of(file, topic, store, app, start, end, labels, title_column),
-        Where(text_column, label_column, split_column, title=title_column),
+        source_of(file, topic, store, app, start, end, labels, title_column, app_of_file=True),
+        where_of(text_column, label_column, split_column, title_column, app if file is not None else None),
         order,
         json=json,
     )

@@ -12,7 +12,7 @@ from retrain.data import SPLITS
 from retrain.preparation.copies import copy_findings
 from retrain.preparation.findings import Finding
 from retrain.preparation.near_copies import near_pairs
-from retrain.preparation.rows import DataRow, with_texts
+from retrain.preparation.rows import DataRow, each_label, with_texts
 from retrain.preparation.text_faults import faults
 from retrain.progress import Progress, no_progress
 from retrain.text_keys import same_text_key
@@ -29,16 +29,17 @@ def check_rows(
     *,
     has_labels: bool,
     has_splits: bool,
+    several: bool = False,
     regions: Sequence[str] = REGIONS,
     progress: Progress = no_progress,
 ) -> list[Finding]:
-    """Everything but suspected label errors. has_labels, has_splits: whether the file has such columns. regions:
-    countries whose national phone numbers are looked for."""
+    """Everything but suspected label errors. has_labels, has_splits: whether the file has such columns. several:
+    whether labels are sets. regions: countries whose national phone numbers are looked for."""
     texts = with_texts(rows)
     findings = [Finding("no_text", (row.line,)) for row in rows if not row.text.strip()]
     if has_labels:
-        findings += [Finding("no_label", (row.line,)) for row in texts if not row.label]
-        findings += label_findings(texts)
+        findings += [Finding("no_label", (row.line,)) for row in texts if row.is_unlabelled]
+        findings += label_findings(texts, several=several)
     if has_splits:
         known = set(SPLITS.values())
         findings += [
@@ -49,13 +50,13 @@ def check_rows(
     return findings + copy_findings(texts, pairs)
 
 
-def label_findings(rows: Sequence[DataRow]) -> list[Finding]:
-    """Labels that are written in two ways, and labels with very few different texts."""
+def label_findings(rows: Sequence[DataRow], *, several: bool = False) -> list[Finding]:
+    """Labels that are written in two ways, and labels with very few different texts; those of a set each by itself."""
     lines, texts = defaultdict(list), defaultdict(set)
     for row in rows:
-        if row.label:
-            lines[row.label].append(row.line)
-            texts[row.label].add(same_text_key(row.text))
+        for label in each_label(row, several=several):
+            lines[label].append(row.line)
+            texts[label].add(same_text_key(row.text))
     ways: dict[str, list[str]] = defaultdict(list)
     for label in lines:
         ways[same_text_key(label.replace("_", " ").replace("-", " "))].append(label)

@@ -59,7 +59,7 @@ def clean_rows(
         text, fields, why = _cleaned(row, where.texts, mask, regions)
         reasons = {
             "no_text": not text.strip(),
-            "no_label": where.label is not None and not row.label,
+            "no_label": where.label is not None and row.is_unlabelled,
             "unknown_split": where.split is not None and row.split not in known,
         }
         refused = next((reason for reason, holds in reasons.items() if holds), None)
@@ -101,14 +101,14 @@ def _cleaned(
 
 
 def _copies(rows: Sequence[DataRow]) -> dict[int, int]:
-    """Line of a row that is a copy of one with the same label, to the line of the one that stays. Of a text with
+    """Line of a row that is a copy of one with the same labels, to the line of the one that stays. Of a text with
     different labels all rows stay: which label is right, a person must say."""
     by_text: dict[str, list[DataRow]] = defaultdict(list)
     for row in rows:
         by_text[same_text_key(row.text)].append(row)
     copies: dict[int, int] = {}
     for same in by_text.values():
-        if len(same) > 1 and len({row.label for row in same}) == 1:
+        if len(same) > 1 and len({(row.label, row.others) for row in same}) == 1:
             stays = min(same, key=lambda row: (_JUDGES.get(row.split, 3), row.line))
             copies |= {row.line: stays.line for row in same if row is not stays}
     return copies

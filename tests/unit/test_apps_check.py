@@ -368,3 +368,26 @@ def test_a_chain_that_nothing_goes_up_is_told() -> None:
     (problem,) = proof["problems"]
     assert problem["field"] == "hand_over.chain" and "nobody promises" in problem["says"]
     assert proof["records"][0]["dispatch"]["escalated"] == []
+
+
+def test_a_question_whose_cells_hold_several_labels_is_told() -> None:
+    """Sets were learnt as labels of their own, and the answer was to give each of them five texts."""
+    lines = Path("desk.csv").read_text("utf-8").splitlines()
+    for number, cell in ((1, "high|normal"), (2, "normal|high"), (3, "high|normal")):
+        lines[number] = f"{lines[number].rpartition(',')[0]},{cell}"
+    Path("desk.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    found = said("desk.toml")
+    assert found["heads.1"].startswith("cells of urgency hold several labels with | between them: write multi = true")
+    mend('name = "urgency"\n', 'name = "urgency"\nmulti = true\n')
+    assert "several labels with |" not in str(said("desk.toml"))
+
+
+def test_the_column_of_the_texts_is_guessed_by_what_it_holds() -> None:
+    """A sheet's first column, its numbers, was proposed."""
+    rows = Path("desk.csv").read_text("utf-8").splitlines()
+    sheet = [
+        "Nr.," + rows[0].replace("text,", "Mensaje,"),
+        *(f"Q{number},{row}" for number, row in enumerate(rows[1:])),
+    ]
+    Path("desk.csv").write_text("\n".join(sheet), "utf-8")
+    assert 'write text_column = "Mensaje" above the first [table]' in said("desk.toml")["corpus"]

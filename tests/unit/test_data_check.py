@@ -255,3 +255,25 @@ def test_the_table_tells_kinds_and_what_was_not_checked(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(written(tmp_path, [("a  b c",)], header=("text",)))])
     assert result.exit_code == 0
     assert "white space" in result.stdout and "not checked: labels" in result.stdout
+
+
+def test_of_an_applications_file_its_columns_and_sets_count(tmp_path: Path) -> None:
+    """A file of an application had to be described again, and an empty set read as a missing label."""
+    heads = "".join(f'[[heads]]\nname = "{name.lower()}"\ncolumn = "{name}"\n' for name in ("Asunto", "Merkmale"))
+    file = tmp_path / "pool.toml"
+    file.write_text(
+        f'name = "pool"\ntopic = "pool.texts"\ntext_column = "Mensaje"\n{heads}multi = true\n', encoding="utf-8"
+    )
+    rows = [
+        ("das Wasser ist kalt", "Wasser", "Gefahr|Hygiene"),
+        ("el agua huele", "", ""),
+        ("hola", "Wasser", "Gefahr"),
+    ]
+    path = written(tmp_path, rows, header=("Mensaje", "Asunto", "Merkmale"))
+    first = check(path, "--app", str(file), "--no-label-errors")
+    assert (first["text_column"], first["label_column"], first["labels"]) == ("Mensaje", "Asunto", {"Wasser": 2})
+    assert not lines_of(first, "no_label") and first["not_checked"][0].startswith("labels of Merkmale")
+    sets = check(path, "--app", str(file), "--label-column", "merkmale")
+    assert sets["labels"] == {"Gefahr": 2, "Hygiene": 1} and not lines_of(sets, "no_label")
+    assert lines_of(sets, "rare_label") == [[2], [2, 4]] or lines_of(sets, "rare_label") == [[2, 4], [2]]
+    assert any("several labels" in words for words in sets["not_checked"])

@@ -188,3 +188,40 @@ def test_a_file_in_another_encoding_is_refused_and_one_bad_row_among_many_is_dro
     assert [file.name for file in tmp_path.iterdir()] == ["data.csv"]
     path.write_bytes(b"text,label\n" + b"".join(rows) + "Tür,a\n".encode("latin-1"))
     assert json.loads(CliRunner().invoke(app, command).stdout)["dropped"] == {"unreadable": 1}
+
+
+POOL = (
+    "Mensaje,Asunto,Dringlichkeit,Merkmale\n"
+    "das Wasser ist kalt,Wasser,sofort,Gefahr|Hygiene\n"
+    "el agua huele,Wasser,,\n"
+    "nadie contesta,,sofort,Gefahr\n"
+    "das Wasser ist kalt,Wasser,sofort,Hygiene | Gefahr\n"
+    "das Licht geht nicht,Technik,sofort,\n"
+    "das Licht geht nicht,Technik,kann warten,\n"
+    ",Technik,sofort,Hygiene\n"
+)
+HEADS = "".join(
+    f'[[heads]]\nname = "{column.lower()}"\ncolumn = "{column}"\n' for column in ("Asunto", "Dringlichkeit", "Merkmale")
+)
+POOL_FILE = f'name = "pool"\ntopic = "pool.texts"\ntext_column = "Mensaje"\n{HEADS}multi = true\n'
+
+
+@pytest.mark.parametrize("column", [(), ("--label-column", "Dringlichkeit"), ("--label-column", "merkmale")])
+def test_of_an_applications_file_no_answer_to_another_question_goes(tmp_path: Path, column: tuple[str, ...]) -> None:
+    """A row is useless where it answers no question, and a copy where it answers all of them alike."""
+    (tmp_path / "pool.toml").write_text(POOL_FILE, encoding="utf-8")
+    result = clean(tmp_path, "--app", str(tmp_path / "pool.toml"), *column, content=POOL)
+    assert result.exit_code == 0, result.exception
+    assert [row["line"] for row in rows_of(tmp_path / "new.changes.csv")] == ["5", "8"]  # the copy, and no text
+    assert [row["Merkmale"] for row in rows_of(tmp_path / "new.csv")] == ["Gefahr|Hygiene", "", "Gefahr", "", ""]
+
+
+def test_cells_with_several_labels_are_told_where_no_application_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows of which none of the labels holds were dropped without a word."""
+    clean(tmp_path, "--text-column", "Mensaje", "--label-column", "Merkmale", content=POOL)
+    assert "cells of Merkmale hold several labels with | between them: give --app FILE.toml" in caplog.text
+    caplog.clear()
+    clean(tmp_path, "--text-column", "Mensaje", "--label-column", "Asunto", content=POOL, name="other.csv")
+    assert not caplog.text

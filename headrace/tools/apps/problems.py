@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from connectors.table_files import open_table
 from connectors.table_lines import NOT_UTF8, Reject, summary
@@ -15,12 +16,13 @@ from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import TrainingRequest, proposed_encoder
 from headrace.wiring import Wiring
 from models.errors import HeadraceError
-from models.label_sets import labels_of
+from models.label_sets import labels_of, seem_sets
 from retrain.data import Dataset
 from retrain.text_keys import same_text_key
 from streams.application import Application, Refusal, unknown_labels
 from streams.application.names import meant_instead
 
+LOOKED_AT: Final = 50  # rows, for what a column holds
 FEWEST_TEXTS: Final = 5  # of a label: one in five is tested, and each of the folds is to hold one
 
 
@@ -43,8 +45,10 @@ def column_problems(app: Application, order: TrainingRequest) -> list[Problem]:
     data = order.data
     with open_table(data) as table:
         there, twice = table.columns, table.twice
+        rows = [row.fields for row in islice(table.rows, LOOKED_AT) if not isinstance(row, Reject)]
+    likely = _likely_text(app, there, rows)
     found = columns_of(app).in_file(there, text=order.text_column, title=order.title_column)
-    named = f'write text_column = "{_likely_text(app, there)}" above the first [table], or rename yours'
+    named = f'write text_column = "{likely}" above the first [table], or rename yours'
     wanted = [("corpus", found.text, f"the texts are looked for there: {named}")]
     if found.title is not None:
         wanted.append(("corpus", found.title, "--title-column names it"))
@@ -64,9 +68,10 @@ def column_problems(app: Application, order: TrainingRequest) -> list[Problem]:
     ]
 
 
-def _likely_text(app: Application, there: Sequence[str]) -> str:
-    """The first column that is no head's: what a person would take for the texts."""
-    return next((name for name in there if name not in {head.column for head in app.heads}), "COLUMN")
+def _likely_text(app: Application, there: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The column that is no head's with the longest words and sentences: what a person would take for the texts."""
+    others = [name for name in there if name not in {head.column for head in app.heads}]
+    return max(others, key=lambda name: sum(len(str(row.get(name) or "")) for row in rows), default="COLUMN")
 
 
 def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Problem]:
@@ -79,6 +84,13 @@ def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Pro
             return  # what the other rows lack is no news before the file can be read
     texts = {name: _texts_by_label(dataset, name) for name in app.head_names}
     for number, name in enumerate(app.head_names):
+        if name not in dataset.several and seem_sets(row.labels[name] for row in dataset.rows if name in row.labels):
+            yield Problem(
+                f"heads.{number}",
+                f"cells of {name} hold several labels with | between them: write multi = true below its name, then a "
+                f"text may have several of them, and an empty cell says that none holds",
+            )
+            continue  # what each set lacks is no news before
         few = {label: count for label, count in texts[name].items() if count < FEWEST_TEXTS}
         if few:
             listed = ", ".join(f"{label!r} {count}" for label, count in sorted(few.items()))

@@ -31,11 +31,12 @@ def run_check(
             file.rows,
             has_labels=file.where.label is not None,
             has_splits=file.where.split is not None,
+            several=file.where.several,
             regions=regions,
             progress=progress,
         )
-        not_checked = _not_checked(file)
-        if label_errors and file.where.label is not None:
+        not_checked = _not_checked(file, label_errors)
+        if label_errors and file.where.label is not None and not file.where.several:
             from headrace.tools.data.label_errors import label_error_findings  # takes the encoder's libraries along
 
             doubted, left_out = label_error_findings(file.rows, progress)
@@ -50,8 +51,13 @@ def run_check(
         _tell(report, page)
 
 
-def _not_checked(file: DataFile) -> list[str]:
+def _not_checked(file: DataFile, label_errors: bool) -> list[str]:
     left_out = []
+    if file.where.others:
+        names = ", ".join(file.where.others)
+        left_out.append(f"labels of {names}: --label-column names which column's are checked")
+    if label_errors and file.where.several:
+        left_out.append(f"suspected label errors: rows of {file.where.label} have several labels")
     if file.where.label is None and file.ids:
         left_out.append("labels: none were asked for; --labels feedback.labels takes those that people gave")
     elif file.where.label is None:

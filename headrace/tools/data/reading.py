@@ -16,6 +16,7 @@ from headrace.settings import load_settings
 from headrace.tools.data.stored import StoredTexts
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError, TrainingDataError
+from models.label_sets import seem_sets
 from retrain.preparation.rows import DataRow, Where, columns_of, data_row
 from retrain.progress import Progress, no_progress
 from streams.application import Application
@@ -157,6 +158,12 @@ def read_data(path: Path, asked: Where, progress: Progress = no_progress) -> Dat
     if not rows:
         why = f"{len(rejects)} cannot be read: {summary(rejects)}" if rejects else "nothing below its header"
         raise TrainingDataError(f"{table.name} has no row to look at ({why})")
+    if not where.several and seem_sets(row.label for row in rows):
+        log.warning(
+            "cells of %s hold several labels with | between them: give --app FILE.toml, in whose [[heads]] stands "
+            "multi = true, or each set counts as a label of its own and an empty cell as a row without one",
+            where.label,
+        )
     return DataFile(table.name, table.columns, where, tuple(rows), tuple(rejects), table.is_json)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from headrace.tools.data.reading import DataFile
 from retrain.preparation.checks import script_of
 from retrain.preparation.findings import KINDS, Finding
-from retrain.preparation.rows import with_texts
+from retrain.preparation.rows import each_label, with_texts
 
 # Findings about their first line only: the others are where the trouble comes from.
 _ABOUT_ONE = frozenset({"leak", "near_leak"})
@@ -34,7 +34,9 @@ def report_of(
         "title_column": file.where.title,
         "label_column": file.where.label,
         "split_column": file.where.split,
-        "labels": dict(Counter(row.label for row in file.rows if row.label).most_common()),
+        "labels": dict(
+            Counter(label for row in file.rows for label in each_label(row, several=file.where.several)).most_common()
+        ),
         "splits": dict(Counter(row.split for row in file.rows)) if file.where.split else {},
         "scripts": dict(Counter(script_of(row.text) for row in texts).most_common()),
         "characters": {
