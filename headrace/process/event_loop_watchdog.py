@@ -19,17 +19,17 @@ class EventLoopWatchdog:
 
     def __init__(self, limit_seconds: float, exit_code: int, leave: Callable[[int], None] = os._exit) -> None:
         self._limit, self._exit_code, self._leave = limit_seconds, exit_code, leave
-        self.silent_seconds = 0.0
+        self.silent_seconds = 0.0  # as of the last look
+        self._ticks = self._seen = 0  # so often it was called, and as of the last look; each is written by one thread
         self._closing = threading.Event()
 
     def start(self) -> None:
         """Begin to watch; the loop must tick from now on."""
-        self.silent_seconds = 0.0
         threading.Thread(target=self._run, name="loop-watch", daemon=True).start()
 
     def tick(self) -> None:
         """The loop turns."""
-        self.silent_seconds = 0.0
+        self._ticks += 1
 
     def close(self) -> None:
         """Watch no more."""
@@ -37,8 +37,7 @@ class EventLoopWatchdog:
 
     def _run(self) -> None:
         while not self._closing.wait(LOOK_SECONDS):
-            self.silent_seconds += LOOK_SECONDS
-            if self.silent_seconds <= self._limit:
+            if self._look() <= self._limit:
                 continue
             print(
                 f"headrace: the event loop has stood still for {self.silent_seconds:.0f} s, leaving; the stacks:",
@@ -48,3 +47,10 @@ class EventLoopWatchdog:
             faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
             self._leave(self._exit_code)
             return
+
+    def _look(self) -> float:
+        """For how many seconds nobody has called `tick`."""
+        ticks = self._ticks
+        self.silent_seconds = 0.0 if ticks != self._seen else self.silent_seconds + LOOK_SECONDS
+        self._seen = ticks
+        return self.silent_seconds

@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 from interleaving import interleaved
 
 from headrace.process.broker_probe import BrokerProbe
+from headrace.process.event_loop_watchdog import LOOK_SECONDS, EventLoopWatchdog
 from headrace.process.health import Health, HealthState
 from headrace.process.monitor_sources import KafkaMonitorSources
 from headrace.process.release_control import UNREADY_SECONDS, ReleaseControl
@@ -137,6 +138,29 @@ def test_a_store_that_answers_again_is_no_reason_without_words() -> None:
             assert "store: None" not in watch.health.ready()["reasons"]
 
         return look, lambda: setattr(lookout, "store_trouble", None)
+
+    interleaved(make)
+
+
+def test_a_loop_that_turns_while_it_is_looked_at_has_not_stood_still() -> None:
+    """Both wrote one number, and the look's was the last: a loop that had just come back seemed to stand still."""
+
+    def make() -> Any:
+        left: list[int] = []
+        watch = EventLoopWatchdog(3 * LOOK_SECONDS, 1, left.append)
+
+        def look() -> None:
+            ends = iter([False, False, False, True])
+            watch._closing.wait = lambda _: next(ends)  # type: ignore[method-assign,assignment]  # no time passes here
+            watch._run()
+
+        def ticked() -> None:
+            ends = iter([False, True])
+            watch._closing.wait = lambda _: next(ends)  # type: ignore[method-assign,assignment]
+            watch._run()
+            assert left == []
+
+        return look, watch.tick, ticked
 
     interleaved(make)
 
