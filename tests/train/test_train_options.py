@@ -1,11 +1,9 @@
 """`headrace train` with a strategy that tunes the encoder: options from a file, figures, and going on after a kill."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,23 @@ from small_release import small_rows
 from typer.testing import CliRunner
 
 from headrace.cli import app as cli
+from headrace.training.run.checkpoints import FolderCheckpoints
 
 pytestmark = pytest.mark.train
+KILLS_ITSELF = """
+import os, signal, sys
+from headrace.cli import app
+from headrace.training.run.checkpoints import FolderCheckpoints
+
+save = FolderCheckpoints.save
+
+def saved_and_killed(*arguments):
+    save(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+FolderCheckpoints.save = saved_and_killed
+app(sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -31,7 +44,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_file(dict(small_weights()), encoder / "model.safetensors")
     lines = [
         {"text": f"{row.text} {copy}", "intent": row.labels["intent"], "urgency": row.labels.get("urgency", "low")}
-        for copy in "abcxyz"
+        for copy in "abc"
         for row in small_rows()
     ]
     (tmp_path / "tickets.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
@@ -72,28 +85,36 @@ def test_options_stand_in_a_file_and_figures_are_written_for_tensorboard(world: 
     assert checkpoints(world) == [], "a training that is over leaves none"
 
 
+class CutOff(BaseException):
+    """What ends a training here in the place of a kill."""
+
+
 @pytest.mark.parametrize("strategy", ["full", "fewshot", "lora"])
 def test_a_killed_training_goes_on_where_it_was_when_it_is_asked_for_again(
-    strategy: str, world: Path, caplog: pytest.LogCaptureFixture
+    strategy: str, world: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = order(world, "[full]\nsteps = 300\nevaluations = 100\nbatch_texts = 16\n")
-    if strategy != "full":
-        arguments = [*arguments[:4], "--strategy", strategy, "--epochs", "4"]
-    command = [sys.executable, "-m", "headrace.cli", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ)) as first:
-        deadline = time.monotonic() + 800
-        while not checkpoints(world):
-            assert first.poll() is None, first.stderr and first.stderr.read()
-            assert time.monotonic() < deadline, "no checkpoint was written"
-            time.sleep(0.05)
-        first.send_signal(signal.SIGKILL)
-    kept = checkpoints(world)[0]
+    """Each is cut off as it has kept its first checkpoint; one of them by a kill, which is a process of its own."""
+    arguments = order(world, "[full]\nsteps = 40\nevaluations = 10\nbatch_texts = 16\n")
+    if strategy == "full":
+        ended = subprocess.run([sys.executable, "-c", KILLS_ITSELF, *arguments], capture_output=True, text=True)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+    else:
+        arguments = [*arguments[:4], "--strategy", strategy, "--epochs", "3"]
+        with monkeypatch.context() as cut, pytest.raises(CutOff):
+            cut.setattr(FolderCheckpoints, "save", saved_and_cut_off)
+            CliRunner().invoke(cli, arguments)
+    (kept,) = checkpoints(world)
     with caplog.at_level("INFO", logger="headrace.training.run.checkpoints"):
         done = CliRunner().invoke(cli, [*arguments, "--tensorboard", str(world / "board"), "--json"])
     assert done.exit_code == 0, done.output
     assert f"going on from {kept}" in caplog.text
     assert not kept.exists(), "a training that is over leaves none"
     assert figures(world / "board").Scalars("tuning/loss"), "and its figures are written"
+
+
+def saved_and_cut_off(kept: FolderCheckpoints, *saved: Any, save: Any = FolderCheckpoints.save) -> None:
+    save(kept, *saved)
+    raise CutOff
 
 
 def test_the_quick_strategy_has_no_figures(world: Path) -> None:
