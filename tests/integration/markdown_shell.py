@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness import Headrace, Running
 from real_services import wait_until
+from stored import stored
 
 
 def code_blocks(markdown: str, language: str) -> list[str]:
@@ -67,12 +68,7 @@ class Shell:
     def wait_for_decisions(self, app: str, count: int) -> None:
         """Until so many stand in the store."""
         home = Headrace(self.folder, extra=self.variables)
-
-        def stored() -> bool:
-            lines = home.run("search", "", "--app", app, "--limit", "1000", "--json").stdout.splitlines()
-            return len(lines) >= count
-
-        wait_until(stored, 180, f"{count} decisions in the store")
+        wait_until(lambda: len(stored(home, app)) >= count, 180, f"{count} decisions in the store")
 
     def environment(self) -> dict[str, str]:
         """The tests' own without Headrace's variables, and what was exported."""

@@ -1,11 +1,11 @@
 """The shipped finance application on the embedded broker: news in, what is said of each company out."""
 
 import json
-import shutil
 from pathlib import Path
+from typing import Any
 
-import pytest
-from harness import Headrace, documents, wait_for
+from harness import Headrace, Running, documents, wait_for
+from stored import stored
 
 from headrace.applications import load_application
 
@@ -16,65 +16,60 @@ NEWS = (
 )
 
 
-@pytest.fixture(scope="module")
-def finance_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry with finance@1, trained once: that is half a minute of a processor."""
-    home = tmp_path_factory.mktemp("finance")
-    corpus = load_application("finance").corpus
-    assert Headrace(home).json("train", "finance", "--data", str(corpus), "--register", timeout=900)["version"] == "1"
-    return home / "registry"
+FIRST = "Brackwater Mills halts its second plant after a flood in the valley"
+STORIES = (FIRST, "Rain is what farmers in the south are waiting for", f"{FIRST}, says the mayor")
 
 
-@pytest.fixture
-def home(tmp_path: Path, finance_registry: Path) -> Headrace:
-    """A home with that release and a store of its own."""
-    shutil.copytree(finance_registry, tmp_path / "registry")
-    return Headrace(tmp_path, store=f"sqlite:///{tmp_path}/decisions.db")
-
-
-def test_what_is_said_of_each_company_reaches_the_store(tmp_path: Path, home: Headrace) -> None:
-    up = home.start("up", "finance")
-    up.wait_ready()
-    news = tmp_path / "news.jsonl"
-    news.write_text("\n".join(json.dumps({"text": text, "source": "wire"}) for text in NEWS), encoding="utf-8")
+def send(home: Headrace, texts: tuple[str, ...]) -> None:
+    news = home.home / "news.jsonl"
+    news.write_text("\n".join(json.dumps({"text": text, "source": "wire"}) for text in texts), encoding="utf-8")
     loaded = home.run("load", str(news), "--topic", "finance.news")
     assert loaded.returncode == 0, loaded.stderr
-    wait_for(lambda: len(documents(home)) == len(NEWS), 180, up.text)
+
+
+def test_stories_and_what_is_said_of_each_company_reach_the_store(tmp_path: Path) -> None:
+    """One training and one run for both: those are most of what this takes."""
+    home = Headrace(tmp_path, store=f"sqlite:///{tmp_path}/decisions.db")
+    corpus = load_application("finance").corpus
+    assert home.json("train", "finance", "--data", str(corpus), "--register", timeout=900)["version"] == "1"
+    up = home.start("up", "finance")
+    up.wait_ready()
+    stories_are_told(home, up)
+    entities_are_told(home, up)
+    assert up.stop() == 0
+
+
+def stories_are_told(home: Headrace, up: Running) -> None:
+    send(home, STORIES)
+    wait_for(lambda: len(told_of(stored(home, "finance"))) == 3, 180, up.text)
+    lines = home.run("search", "*", "--app", "finance", "--json").stdout.splitlines()
+    told = told_of(list(map(json.loads, lines)))
+    tellers = [told[STORIES[0]], told[STORIES[2]]]  # of two partitions, so either may come first
+    assert {one["story_id"] for one in tellers} in [{one["id"]} for one in tellers]
+    assert told[STORIES[1]]["story_id"] == told[STORIES[1]]["id"]
+    digest = home.json("digest", "finance")
+    assert (digest["texts"], digest["stories"]) == (3, 2)
+
+
+def told_of(decisions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those of which it stands which story they tell, by their text."""
+    return {one["text"]: one for one in decisions if "story_id" in one}
+
+
+def entities_are_told(home: Headrace, up: Running) -> None:
+    send(home, NEWS)
+    wait_for(lambda: len(documents(home)) == len(STORIES) + len(NEWS), 180, up.text)
+    news = [document for document in documents(home).values() if document["text"] in NEWS]
     named = {
         document["text"]: [(one["id"], document["text"][slice(*one["span"])]) for one in document["entities"]]  # type: ignore[index,attr-defined]  # JSON
-        for document in documents(home).values()
+        for document in news
     }
     assert named == {
         NEWS[0]: [("nvidia", "Nvidia"), ("micron", "Micron")],
         NEWS[1]: [],
         NEWS[2]: [("byd", "比亚迪"), ("ford", "Ford Motor")],
     }
-    said = {one["id"]: one for document in documents(home).values() for one in document["entities"]}  # type: ignore[attr-defined]
+    said = {one["id"]: one for document in news for one in document["entities"]}  # type: ignore[attr-defined]
     assert (said["nvidia"]["sentiment"], said["micron"]["sentiment"]) == ("positive", "negative")
     answered = home.run("classify", "finance", NEWS[0])
     assert [one["id"] for one in json.loads(answered.stdout)["entities"]] == ["nvidia", "micron"]
-    assert up.stop() == 0
-
-
-def test_items_are_told_which_story_they_belong_to(tmp_path: Path, home: Headrace) -> None:
-    up = home.start("up", "finance")
-    up.wait_ready()
-    first = "Brackwater Mills halts its second plant after a flood in the valley"
-    texts = [first, "Rain is what farmers in the south are waiting for", f"{first}, says the mayor"]
-    news = tmp_path / "news.jsonl"
-    news.write_text("\n".join(json.dumps({"text": text, "source": "wire"}) for text in texts), encoding="utf-8")
-    assert home.run("load", str(news), "--topic", "finance.news").returncode == 0
-
-    def found() -> dict[str, dict[str, str]]:
-        lines = home.run("search", "*", "--app", "finance", "--json").stdout.splitlines()
-        return {one["text"]: one for one in map(json.loads, lines) if "story_id" in one}
-
-    wait_for(lambda: len(documents(home)) == 3, 180, up.text)  # each look below is a process of its own
-    wait_for(lambda: len(found()) == 3, 180, up.text)
-    told = found()
-    tellers = [told[first], told[texts[2]]]  # of two partitions, so either may come first
-    assert {one["story_id"] for one in tellers} in [{one["id"]} for one in tellers]
-    assert told[texts[1]]["story_id"] == told[texts[1]]["id"]
-    digest = home.json("digest", "finance")
-    assert (digest["texts"], digest["stories"]) == (3, 2)
-    assert up.stop() == 0

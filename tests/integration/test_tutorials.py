@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from harness import ENCODER_CACHE, Headrace
 from markdown_shell import Shell, commands, write_files
+from repeats import WHOLE
 
 PAGES = Path(__file__).parents[2] / "docs" / "models" / "tutorials"
 
@@ -26,6 +27,8 @@ def test_every_command_of_a_tutorial_works_as_it_stands(
     services = {"HEADRACE_BROKER": kafka, "HEADRACE_STORE": elasticsearch_url}
     shell = Shell(tmp_path, {"HEADRACE_CACHE": str(ENCODER_CACHE)}, services)
     for command in commands(markdown):
+        if command.startswith("headrace map") and page == "chinese.md" and not WHOLE:
+            return  # what follows differs from the English page by its words alone
         if command.startswith("headrace search"):
             shell.wait_for_decisions(app, rows_of(tmp_path / "tickets.csv"))
         shell.run(command)
