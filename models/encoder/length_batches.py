@@ -1,6 +1,6 @@
 """Which texts are computed together: of one length, or of a few lengths side by side, so that nothing is padded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def split_by_length(lengths: Sequence[int], *, limit: int) -> list[list[int]]:
@@ -39,3 +39,24 @@ def split_by_tokens(lengths: Sequence[int], *, enough: int, max_lengths: int) ->
             tokens += length * len(rest[:taken])
             rest = rest[taken:]
     return calls + mixed
+
+
+def split_evenly(
+    lengths: Sequence[int], *, calls: int, max_lengths: int, work: Callable[[int], float]
+) -> list[list[list[int]]]:
+    """As `split_by_tokens`, in at most so many calls that take about as long, those that take longest first; none where
+    their rows have too many lengths for that. work: what a row of a length takes.
+
+    Source: Graham, Bounds on Multiprocessing Timing Anomalies (1969): the longest first, each to who has least so far.
+    """
+    taken: list[dict[int, list[int]]] = [{} for _ in range(calls)]
+    load = [0.0] * calls
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        fits = [at for at in range(calls) if lengths[row] in taken[at] or len(taken[at]) < max_lengths]
+        if not fits:
+            return []
+        least = min(fits, key=load.__getitem__)
+        taken[least].setdefault(lengths[row], []).append(row)
+        load[least] += work(lengths[row])
+    order = sorted(range(calls), key=lambda at: -load[at])
+    return [list(taken[at].values()) for at in order if taken[at]]

@@ -10,7 +10,7 @@ from small_bert import CONFIG, TEXTS, VOCABULARY, small_tokenizer_json, small_we
 
 from models.encoder.encoder import Encoder
 from models.encoder.graph import build_encoder_graph
-from models.encoder.length_batches import split_by_length, split_by_tokens
+from models.encoder.length_batches import split_by_length, split_by_tokens, split_evenly
 from models.encoder.quantization import quantize_encoder
 from models.errors import ModelError
 
@@ -66,6 +66,34 @@ def test_calls_hold_every_row_once_and_few_lengths_and_end_with_the_row_that_mak
 def test_texts_of_one_length_that_are_enough_are_not_mixed_with_others() -> None:
     calls = split_by_tokens([5] * 3 + [4] * 20 + [3] * 3, enough=40, max_lengths=8)
     assert [[len(group) for group in call] for call in calls] == [[10], [10], [3, 3]]
+
+
+@given(st.lists(st.integers(2, 40), max_size=60), st.integers(1, 8), st.integers(1, 9))
+def test_even_calls_hold_every_row_once_and_none_has_a_row_too_many(
+    lengths: list[int], calls: int, max_lengths: int
+) -> None:
+    even = split_evenly(lengths, calls=calls, max_lengths=max_lengths, work=float)
+    if not even and lengths:
+        assert len(set(lengths)) > max_lengths
+        return
+    assert sorted(row for call in even for group in call for row in group) == list(range(len(lengths)))
+    assert len(even) <= calls
+    assert all(len(call) <= max_lengths for call in even)
+    assert all(len({lengths[row] for row in group}) == 1 for call in even for group in call)
+    load = [sum(lengths[row] for group in call for row in group) for call in even]
+    assert load == sorted(load, reverse=True)
+    if len(set(lengths)) <= max_lengths and len(even) == calls:
+        shortest = [min(lengths[row] for group in call for row in group) for call in even]
+        assert all(one - last <= min(load) for one, last in zip(load, shortest, strict=True))
+
+
+def test_a_text_of_two_windows_keeps_no_lane_waiting_for_both() -> None:
+    """Its title, two windows, and what is shown of a name: by tokens alone both windows would be one call."""
+    lengths = [24, 256, 256, 40, 6]
+    even = split_evenly(lengths, calls=2, max_lengths=8, work=float)
+    assert [sum(lengths[row] for group in call for row in group) for call in even] == [296, 286]
+    by_tokens = split_by_tokens(lengths, enough=291, max_lengths=8)
+    assert max(sum(lengths[row] for group in call for row in group) for call in by_tokens) == 512
 
 
 def test_embeddings_have_unit_length_and_keep_the_order() -> None:
