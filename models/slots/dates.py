@@ -73,6 +73,7 @@ _NAMED_DAYS: Final = {
     "the day before yesterday": -2,
     "day before yesterday": -2,
     "vorgestern": -2,
+    "大前天": -3,
     "前天": -2,
     "yesterday": -1,
     "gestern": -1,
@@ -90,7 +91,9 @@ _NAMED_DAYS: Final = {
     "day after tomorrow": 2,
     "übermorgen": 2,
     "后天": 2,
+    "大后天": 3,
 }
+_HAN_YEARS: Final = {"前年": -2, "去年": -1, "今年": 0, "明年": 1, "后年": 2}
 
 
 def _one_of(names: object) -> str:
@@ -174,15 +177,22 @@ def _slashed(finder: DateFinder, match: re.Match[str], today: date) -> date:
 
 
 def _day_month(finder: DateFinder, match: re.Match[str], today: date) -> date:
-    return _day(match["dm_d"], _MONTHS[match["dm_m"].lower()], _year(match["dm_y"]), today)
+    return _day(match["dm_d"], _MONTHS[match["dm_m"].lower()], _year_behind(match, "dm", today), today)
 
 
 def _month_day(finder: DateFinder, match: re.Match[str], today: date) -> date:
-    return _day(match["md_d"], _MONTHS[match["md_m"].lower()], _year(match["md_y"]), today)
+    return _day(match["md_d"], _MONTHS[match["md_m"].lower()], _year_behind(match, "md", today), today)
+
+
+def _year_behind(match: re.Match[str], name: str, today: date) -> int | None:
+    """As it is written there, or "last year"."""
+    last_year = today.year - 1 if match[f"{name}_last"] else None
+    return _year(match[f"{name}_y"] or match[f"{name}_yy"]) or last_year
 
 
 def _chinese(finder: DateFinder, match: re.Match[str], today: date) -> date:
-    return _day(match["zh_d"], int(match["zh_m"]), _year(match["zh_y"]), today)
+    year = today.year + _HAN_YEARS[match["zh_near"]] if match["zh_near"] else _year(match["zh_y"])
+    return _day(match["zh_d"], int(match["zh_m"]), year, today)
 
 
 def _named(finder: DateFinder, match: re.Match[str], today: date) -> date | None:
@@ -204,6 +214,12 @@ def _ago(finder: DateFinder, match: re.Match[str], today: date) -> date:
 def _ahead(finder: DateFinder, match: re.Match[str], today: date) -> date:
     count, unit = match["in_n"] or match["zh_in_n"], match["in_u"] or match["zh_in_u"]
     return today + timedelta(days=_count(count) * _days_of(unit))
+
+
+def _from(finder: DateFinder, match: re.Match[str], today: date) -> date:
+    """ "A week from tomorrow"."""
+    begins = _NAMED_DAYS.get(match["from_d"].lower(), 0)
+    return today + timedelta(days=_count(match["from_n"]) * _days_of(match["from_u"]) + begins)
 
 
 def _days_of(unit: str) -> int:
@@ -231,6 +247,7 @@ _READINGS: Final[dict[str, _Reading]] = {
     "dm_d": _day_month,
     "md_d": _month_day,
     "zh_d": _chinese,
+    "from_n": _from,
     "named": _named,
     "ago_n": _ago,
     "vor_n": _ago,
@@ -245,15 +262,28 @@ _MAY_HOLD_SOME: Final = re.compile(
     r"\d|day|week|morrow|gestern|heute|morgen|tag|woch|abend|[天日周]|星期|礼拜", re.IGNORECASE
 )
 _L, _R = rf"(?<![{WORD}./-])", rf"(?![{WORD}/-]|[.,]\d)"  # no part of a longer number or word
+
+
+def _year_pattern(name: str) -> str:
+    """Behind a day and its month: "2025", "'25", "25" where nothing follows that it could be a number of, "last
+    year"."""
+    return (
+        rf"(?:,? (?P<{name}_y>\d{{4}}\b|\d\d(?=[,;!?)]|\.?\s*\Z))"
+        rf"|,? ['’](?P<{name}_yy>\d\d)\b"
+        rf"|,?(?P<{name}_last>(?: of| in)? last year| (?:letzt|vorig|vergangen)e[sn] jahre?s?)\b)?"
+    )
+
+
 _DATE: Final = re.compile(
     "|".join(
         (
             rf"{_L}(?P<iso_y>\d{{4}})([-/.])(?P<iso_m>\d{{1,2}})\2(?P<iso_d>\d{{1,2}}){_R}",
             rf"{_L}(?P<dot_d>\d{{1,2}})\.[ ]?(?P<dot_m>\d{{1,2}})\.(?:[ ]?(?P<dot_y>\d{{4}}|\d\d))?{_R}",
             rf"{_L}(?P<slash_1>\d{{1,2}})/(?P<slash_2>\d{{1,2}})/(?P<slash_y>\d{{4}}|\d\d){_R}",
-            rf"{_L}(?P<dm_d>\d{{1,2}})(?:st|nd|rd|th|\.)?(?: of)? ?(?P<dm_m>{_MONTH})\b\.?(?:,? (?P<dm_y>\d{{4}})\b)?",
-            rf"(?<!\w)(?P<md_m>{_MONTH})\.? (?P<md_d>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (?P<md_y>\d{{4}})\b)?",
-            r"(?:(?P<zh_y>\d{4})年)?(?P<zh_m>\d{1,2})月(?P<zh_d>\d{1,2})[日号]",
+            rf"{_L}(?P<dm_d>\d{{1,2}})(?:st|nd|rd|th|\.)?(?: of)? ?(?P<dm_m>{_MONTH})\b\.?{_year_pattern('dm')}",
+            rf"(?<!\w)(?P<md_m>{_MONTH})\.? (?P<md_d>\d{{1,2}})(?:st|nd|rd|th)?\b{_year_pattern('md')}",
+            rf"(?:(?P<zh_y>\d{{4}})年|(?P<zh_near>{_one_of(_HAN_YEARS)})的?)?(?P<zh_m>\d{{1,2}})月(?P<zh_d>\d{{1,2}})[日号]",
+            rf"(?<!\w)(?P<from_n>{_COUNT}) (?P<from_u>days?|weeks?) from (?P<from_d>today|tomorrow|now)\b",
             rf"(?P<named>(?<!\w)(?:{_latin(_NAMED_DAYS)})(?!\w)|{_han(_NAMED_DAYS)})",
             rf"(?<!\w)(?P<ago_n>{_COUNT}) (?P<ago_u>days?|weeks?) ago\b",
             rf"(?<!\w)vor (?P<vor_n>{_COUNT}) (?P<vor_u>tag|tagen|woche|wochen)\b",
