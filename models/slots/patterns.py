@@ -3,6 +3,7 @@ what Python's own `re` would search for hours (`(a+)+b`) is done in microseconds
 nor back references (Cox, "Regular Expression Matching in the Wild", 2010)."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any, Final
 from models.slots.values import Found
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # UTF-8, in which RE2 reads, has no bytes for one
+_FOLDS: Final = re.compile(r"[\uff01-\uff5e]|(?![0-9])\d")  # full width, and digits of other scripts
 PATTERN_CHARACTERS: Final = 500
 DIGITS_ONLY: Final = frozenset({"luhn", "verhoeff", "damm", "ean"})
 
@@ -35,7 +37,8 @@ def _checks() -> Mapping[str, Callable[[str], bool]]:
 class PatternFinder:
     """What a pattern matches; of a pattern with groups the first one is the value. checksum: only values whose check
     digits are right: luhn, verhoeff, damm and ean of its digits, those of ISO 7064 of its letters and digits; empty:
-    all.
+    all. Where full-width characters or digits of another script stand in a text, it is looked through as ASCII has them
+    as well: what a Chinese keyboard writes of an order number is one.
 
     Raises ValueError for a pattern that is none, that is too long, or that is satisfied with nothing.
     """
@@ -49,6 +52,15 @@ class PatternFinder:
 
     def find(self, text: str, at: datetime) -> Iterator[Found]:
         """See `models.slots.values.Finder`."""
+        found = list(self._found(text))
+        if _FOLDS.search(text):
+            taken = [(one.start, one.end) for one in found]
+            for one in self._found(_FOLDS.sub(_folded, text)):
+                if all(one.end <= start or end <= one.start for start, end in taken):
+                    found.append(one)
+        return iter(sorted(found))
+
+    def _found(self, text: str) -> Iterator[Found]:
         group = 1 if self._compiled.groups else 0
         for match in self._compiled.finditer(_LONE_SURROGATE.sub("\ufffd", text)):
             start, end = match.span(group)
@@ -61,6 +73,12 @@ class PatternFinder:
         keeps = str.isdigit if self.checksum in DIGITS_ONLY else str.isalnum
         kept = "".join(filter(keeps, value)).upper()
         return bool(kept) and bool(_checks()[self.checksum](kept))
+
+
+def _folded(match: re.Match[str]) -> str:
+    """The character as ASCII has it: one for one, so that places stay."""
+    digit = unicodedata.decimal(match[0], None)
+    return unicodedata.normalize("NFKC", match[0]) if digit is None else str(digit)
 
 
 def compiled(pattern: str) -> Any:

@@ -115,6 +115,13 @@ def test_what_day_it_is_depends_on_the_time_zone_and_slashes_on_who_writes_them(
 def test_a_pattern_gives_its_group_or_all_and_refuses_wrong_check_digits() -> None:
     assert values(PatternFinder(r"(?i)\bMB-\d{6}\b"), "order mb-123456, MB-1234567") == ["mb-123456"]
     assert values(PatternFinder(r"(?i)order (?:number|no\.?) (\w+)"), "Order no. A7 please") == ["A7"]
+    order = PatternFinder(r"(?i)\bMB-\d{6}\b")
+    assert values(order, "订单号ＭＢ－１２３４５６，谢谢 MB-654321") == ["MB-123456", "MB-654321"]
+    assert values(order, "الطلب MB-١٢٣٤٥٦") == ["MB-123456"]
+    assert values(PatternFinder(r"单号：(\d+)"), "单号：12，单号：３４") == ["12"]  # a pattern may want what is folded
+    assert values(PatternFinder(r"\b\d{13}\b", "ean"), "４００６３８１３３３９３１ ４００６３８１３３３９３２") == [
+        "4006381333931"
+    ]
     luhn = PatternFinder(r"\b\d{3}-\d{8}\b", "luhn")
     assert values(luhn, "799-27398713 and 799-27398710") == ["799-27398713"]
     assert values(PatternFinder(r"\b[A-Z0-9]{8}\b", "mod_97_10"), "AB123491 AB123490") == [
