@@ -6,6 +6,7 @@ on; where there are more, a thread of its own embeds them one by one, with less 
 they are taken some with each batch. The latest text of an item counts.
 """
 
+import logging
 import os
 import threading
 import time
@@ -16,6 +17,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
 
 # Texts to embeddings, float32 (texts, dimensions).
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -39,7 +42,6 @@ class Intake:
         self._queue = deque[tuple[str, str]]()  # by the thread
         self._spare, self._spared_at = _BURST_SECONDS, time.monotonic()  # of a core, for few
         self._ready = deque[_Embedded]()
-        self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
 
     def __len__(self) -> int:
@@ -66,17 +68,17 @@ class Intake:
 
     def take(self, *, all_of_them: bool = False) -> Iterator[_Embedded]:
         """Items with text and embedding that are there now, as many as there is time for. all_of_them: waits for every
-        one. Raises what embedding raised."""
+        one, and raises what embedding raises; else what cannot be embedded is logged and passed over: events go on."""
         if all_of_them:
             self._embed_all()
         elif self._queue and not self._is_embedding():
             self._thread = threading.Thread(target=self._embed_beside, name="recommend-catalogue", daemon=True)
             self._thread.start()
-        few, self._few = self._few, []
-        yield from self._of(self._embedded(few))
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        begun, few = time.thread_time(), self._few
+        self._few = []
+        if few:
+            yield from self._of(self._embedded(few))
+            self._spare -= time.thread_time() - begun
         until = time.monotonic() + _TAKEN_SECONDS
         while self._ready and (all_of_them or time.monotonic() < until):
             yield from self._of([self._ready.popleft()])
@@ -96,18 +98,25 @@ class Intake:
         return self._spare > 0
 
     def _embedded(self, some: Sequence[tuple[str, str]]) -> list[_Embedded]:
-        if not some:
+        """Nothing where that fails: lists are made without these items."""
+        try:
+            return self._with_embeddings(some)
+        except Exception as error:  # whatever is wrong with a text or the encoder, it is no event's fault
+            for name, text in some:
+                log.warning("the item %r of the catalogue could not be embedded and stays as it was: %r", name, error)
+                if self._wanted.get(name) == text:
+                    self._wanted.pop(name, None)
             return []
-        begun = time.thread_time()
+
+    def _with_embeddings(self, some: Sequence[tuple[str, str]]) -> list[_Embedded]:
         embeddings = self._embed([text for _, text in some])
-        self._spare -= time.thread_time() - begun
         return [(name, text, embedding) for (name, text), embedding in zip(some, embeddings, strict=True)]
 
     def _embed_all(self) -> None:
-        if self._thread is not None:
-            self._thread.join()
-        while self._queue:
-            self._ready += self._embedded([self._queue.popleft() for _ in range(min(_FIRST, len(self._queue)))])
+        some, self._few = [*self._few, *self._queue], []
+        self._queue.clear()
+        for start in range(0, len(some), _FIRST):
+            self._ready += self._with_embeddings(some[start : start + _FIRST])
 
     def _is_embedding(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
@@ -116,10 +125,7 @@ class Intake:
         """One by one: a single text is one thread's work, and lists have the other cores."""
         with suppress(OSError, AttributeError):  # elsewhere than on Linux a thread's share is as any other's
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        try:
-            while self._queue:
-                name, text = self._queue.popleft()
-                if self._wanted.get(name) == text:
-                    self._ready.append((name, text, self._embed([text])[0]))
-        except Exception as error:  # told by whoever takes
-            self._failure = error
+        while self._queue:
+            one = self._queue.popleft()
+            if self._wanted.get(one[0]) == one[1]:
+                self._ready += self._embedded([one])

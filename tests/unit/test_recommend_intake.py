@@ -32,14 +32,14 @@ class Reading:
         self.texts: list[tuple[str, bool]] = []
         self.gate = threading.Event()
         self.gate.set()
-        self.fails = False
+        self.fails_on: str | None = None
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         is_beside = threading.current_thread() is not threading.main_thread()
         if is_beside:
             assert self.gate.wait(MINUTE)
-            if self.fails:
-                raise RuntimeError("no memory")
+        if self.fails_on and any(text.endswith(f" {self.fails_on}") for text in texts):
+            raise RuntimeError("no memory")
         self.texts += [(text, is_beside) for text in texts]
         return np.ones((len(texts), 20), np.float32)
 
@@ -143,11 +143,27 @@ def test_what_is_said_again_is_not_read_again(shop: Shop) -> None:
     assert len(shop.reading.texts) == before and len(shop.shown()) == 20 + BULK
 
 
-def test_what_cannot_be_read_is_raised_where_events_are_decided(shop: Shop) -> None:
-    shop.reading.fails = True
-    shop.say([f"b{number}" for number in range(AT_ONCE + 1)])
+@pytest.mark.parametrize("count", [2, AT_ONCE + 20], ids=["few", "many"])
+def test_an_item_that_cannot_be_embedded_is_logged_and_keeps_no_event_from_its_list(
+    shop: Shop, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.reading.fails_on = "b1"
+    shop.say([f"b{number}" for number in range(count)])
+    shop.event()
+    shop.until(lambda: not len(shop.handler._intake))
+    assert "the item 'b1' of the catalogue could not be embedded" in caplog.text
+    assert "b1" not in shop.shown() and len(shop.shown()) >= 20 + (count - 1) * (count > AT_ONCE)
+    shop.reading.fails_on = None
+    shop.say(["b1"])
+    assert shop.event() and "b1" in shop.shown()
+
+
+def test_at_a_start_an_encoder_that_fails_is_told(shop: Shop) -> None:
+    shop = Shop()
+    shop.reading.fails_on = "b1"
+    shop.say(["b0", "b1"])
     with pytest.raises(RuntimeError, match="no memory"):
-        shop.until(lambda: False)
+        shop.event()
 
 
 def test_no_list_waits_for_a_fit_of_a_bulk_of_new_items(monkeypatch: pytest.MonkeyPatch) -> None:
