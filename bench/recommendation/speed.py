@@ -212,13 +212,14 @@ class _Bulk:
     taken: float | None = None
     bytes_after: int = 0
 
-    def told(self, items: int, waited: NDArray[np.float64]) -> dict[str, Any]:
-        """waited: ms of lists meanwhile."""
+    def told(self, items: int, waited: NDArray[np.float64], computed: NDArray[np.float64]) -> dict[str, Any]:
+        """Of lists meanwhile: ms that they waited, and that the events' thread computed."""
         return {
             "items": items,
             "seconds": None if self.taken is None else round(self.taken - self.due, 1),
             "lists": len(waited),
             "latency_ms": percentiles(waited) if len(waited) else None,
+            "computing_ms": percentiles(computed) if len(computed) else None,
             "mb": None if self.taken is None else round((self.bytes_after - self.bytes_before) / 1e6, 1),
         }
 
@@ -297,7 +298,7 @@ def _load(
     users = (plan.users * draw.random(count) ** 2).astype(int).tolist()
     values = [_event(plan, draw, user) for user in users]
     state_bytes = dead_letters = 0
-    has_list = np.zeros(count, bool)
+    has_list, computed = np.zeros(count, bool), np.zeros(count)
     taken_before = sum(handler.taken.values())
 
     def decide(first: int, last: int) -> None:
@@ -306,8 +307,10 @@ def _load(
             Delivery(_TOPIC, number % _PARTITIONS, number // _PARTITIONS, None, values[number], wall_clock_ms())
             for number in range(first, last)
         ]
+        begun = time.thread_time()
         for _, step in handler.steps:
             step(batch)
+        computed[first:last] = (time.thread_time() - begun) * 1e3 / (last - first)
         newcomers.decided(handler.recommender)
         for number, delivery in enumerate(batch, first):
             has_list[number] = any(_EMPTY not in (record.value or b"") for record in delivery.result.records[:1])
@@ -324,6 +327,7 @@ def _load(
     cold = np.array(newcomers.seconds)
     bulk = newcomers.bulk
     taken = np.inf if bulk is None or bulk.taken is None or newcomers.begun is None else bulk.taken - newcomers.begun
+    meanwhile = counts & has_list & (due <= taken)
     return {
         "load": {
             "events_per_second": plan.rate,
@@ -338,7 +342,7 @@ def _load(
             "state_bytes": state_bytes,
         },
         "cold": {"items": len(cold), "ms": percentiles(cold * 1e3) if len(cold) else None},
-        "bulk": None if bulk is None else bulk.told(plan.bulk, waited[counts & has_list & (due <= taken)]),
+        "bulk": None if bulk is None else bulk.told(plan.bulk, waited[meanwhile], computed[meanwhile]),
     }
 
 

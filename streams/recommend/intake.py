@@ -6,6 +6,7 @@ on; where there are more, a thread of its own embeds them one by one, with less 
 they are taken some with each batch. The latest text of an item counts.
 """
 
+import atexit
 import logging
 import os
 import threading
@@ -43,6 +44,7 @@ class Intake:
         self._spare, self._spared_at = _BURST_SECONDS, time.monotonic()  # of a core, for few
         self._ready = deque[_Embedded]()
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def __len__(self) -> int:
         """How many items are on their way."""
@@ -50,6 +52,12 @@ class Intake:
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._wanted
+
+    def close(self) -> None:
+        """Embed no more. A process must not end while a thread of it is in the encoder: it would be aborted."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def drop(self, item_id: str) -> None:
         """It is not to come any more."""
@@ -72,6 +80,8 @@ class Intake:
         if all_of_them:
             self._embed_all()
         elif self._queue and not self._is_embedding():
+            if self._thread is None:
+                atexit.register(self.close)
             self._thread = threading.Thread(target=self._embed_beside, name="recommend-catalogue", daemon=True)
             self._thread.start()
         begun, few = time.thread_time(), self._few
@@ -125,7 +135,7 @@ class Intake:
         """One by one: a single text is one thread's work, and lists have the other cores."""
         with suppress(OSError, AttributeError):  # elsewhere than on Linux a thread's share is as any other's
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        while self._queue:
+        while self._queue and not self._closing.is_set():
             one = self._queue.popleft()
             if self._wanted.get(one[0]) == one[1]:
                 self._ready += self._embedded([one])

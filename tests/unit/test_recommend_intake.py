@@ -1,7 +1,10 @@
 """A catalogue's topic that says much at once: lists go on while its items are read."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -22,6 +25,7 @@ from streams.recommend.intake import AT_ONCE
 ITEMS = [f"i{number}" for number in range(20)]
 BULK = 4 * HEARD_AT_ONCE + 100
 MINUTE = 60.0
+ROOT = Path(__file__).parents[2]
 
 
 class Reading:
@@ -156,6 +160,21 @@ def test_an_item_that_cannot_be_embedded_is_logged_and_keeps_no_event_from_its_l
     shop.reading.fails_on = None
     shop.say(["b1"])
     assert shop.event() and "b1" in shop.shown()
+
+
+def test_a_process_ends_in_the_middle_of_a_bulk_as_ever(tmp_path: Path) -> None:
+    """Its thread in the encoder would have it aborted: who lets it end has it stop first."""
+    script = tmp_path / "ends.py"
+    script.write_text(
+        "import threading, time\nfrom streams.recommend.intake import Intake\nbegun = threading.Event()\n"
+        "def embed(texts):\n    begun.set()\n    time.sleep(0.05)\n    return [len(text) for text in texts]\n"
+        "intake = Intake(embed)\nintake.put({str(number): 'text' for number in range(100_000)})\n"
+        "list(intake.take())\nassert begun.wait(60)\nthread = intake._thread\n"
+        "import atexit\natexit._run_exitfuncs()\nprint(thread.is_alive(), len(intake) > 90_000)\n",
+        encoding="utf-8",
+    )
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["False", "True"]), ended.stderr
 
 
 def test_at_a_start_an_encoder_that_fails_is_told(shop: Shop) -> None:

@@ -180,11 +180,14 @@ def _speed(asked: dict[str, Any], seed: int, json: bool) -> None:
             f"{cold['items']} new items, ms until a list may hold one: {cold['ms']['p50']}, {cold['ms']['max']} at most"
         )
     if bulk := found["bulk"]:
-        ms = bulk["latency_ms"] or dict.fromkeys(("p50", "p99", "max"), "-")
+        ms, computing = (
+            bulk[name] or dict.fromkeys(("p50", "p99", "max"), "-") for name in ("latency_ms", "computing_ms")
+        )
         taken = "not all within that time" if bulk["seconds"] is None else f"all after {bulk['seconds']} s"
         print(
             f"{bulk['items']:,} items at once could be listed, {taken}, {bulk['mb'] or '-'} MB more; "
-            f"{bulk['lists']:,} lists meanwhile, ms: {ms['p50']} (p50), {ms['p99']} (p99), {ms['max']} at most"
+            f"{bulk['lists']:,} lists meanwhile, ms: {ms['p50']} (p50), {ms['p99']} (p99), {ms['max']} at "
+            f"most, of that computing {computing['p50']} and {computing['p99']}"
         )
     print(
         f"{memory['users'][-1]:,} users: {memory['gb_per_million_users']} GB a million, the slope of {memory['mb']} MB"
