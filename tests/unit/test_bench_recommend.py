@@ -149,7 +149,7 @@ def test_the_command_tells_who_foretells_best_and_what_cold_items_get(tmp_path: 
     ("lines", "told"),
     [
         ("user_id,thing\na,x", "no column of items by its name; it has: user_id, thing; give --item-column NAME"),
-        ("user_id,item_id\n,x\na,", "no row has both a user_id and an item_id"),
+        ("user_id,item_id\n,x\na,", "no row is left: 1 without a user, 1 without an item"),
         ("user_id,item_id,timestamp\na,x,yesterday", "line 2: timestamp 'yesterday' is no time"),
         ("user_id,item_id", "has no rows"),
     ],

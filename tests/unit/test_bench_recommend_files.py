@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from bench.recommendation.files.columns import Columns
@@ -174,6 +176,14 @@ def test_ids_are_texts_zeros_at_their_beginning_stay_and_numbers_are_one_however
     assert (log.user_ids, log.item_ids) == (("007", "7", "0"), ("0010", "10", "x"))
     log = read(tmp_path / "e.jsonl", '{"user": 7, "item": 0}\n{"user": 7.0, "item": "0"}\n{"user": 0, "item": 1}\n')
     assert (log.user_ids, log.item_ids) == (("7", "0"), ("0", "1"))
+
+
+def test_parquet_is_read_with_its_numbers_times_and_gaps(tmp_path: Path) -> None:
+    columns = {"user_id": [0, 1, None], "movieId": [7.0, 8.0, 9.0], "timestamp": [datetime(2014, 3, 11)] * 3}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "e.parquet")
+    log = read_log(tmp_path / "e.parquet", None, Columns())
+    assert (log.user_ids, log.item_ids, log.skipped["no_user"]) == (("0", "1"), ("7", "8"), 1)
+    assert log.days is not None and log.days.tolist() == [16_140.0] * 2
 
 
 @pytest.mark.parametrize("time", ["1394496000", "1394496000000", "1.394496e9", "2014-03-11T00:00:00Z", "2014-03-11"])

@@ -118,8 +118,7 @@ class _Interactions:
         """Of all that was taken. Raises ConfigError where that is nothing."""
         if not self._users:
             why = told(self.skipped)
-            says = f"no row has both a {self._columns['user']} and an {self._columns['item']}" if why else "has no rows"
-            raise ConfigError(f"{self._file.name}: {says}{f' ({why})' if why else ''}")
+            raise ConfigError(f"{self._file.name}: {f'no row is left: {why}' if why else 'has no rows'}")
         has_times = self._columns["time"] is not None
         return Log(
             np.array(self._users, np.int64),

@@ -68,6 +68,8 @@ def _opened(raw: BinaryIO, name: str) -> Opened:
     content, is_packed = unpacked(raw)
     head = content.peek(HEAD_BYTES)
     if head.startswith(MARK) and not is_packed:
+        if raw.seekable():
+            raw.seek(0)  # what was looked at is to be read again; of a pipe it says that it needs the file
         return _with_header(raw, name)
     refuse_foreign(head, name)
     lines = _lines(content)
