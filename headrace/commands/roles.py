@@ -92,6 +92,9 @@ def _load(
         str | None, typer.Option(help="column that holds the text; rows without one are rejected")
     ] = None,
     key_column: Annotated[str | None, typer.Option(help="column whose value becomes the record's key")] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="column that says when it happened, such as 2026-11-24 or 2026-11-24T10:00:00Z")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="stop after so many rows")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -107,7 +110,9 @@ def _load(
     target = topic or (application.topic if application is not None else None)
     if target is None:
         raise typer.BadParameter("say where to: --topic TOPIC, or --app APP")
-    request = LoadRequest(file, target, rate, text_column, key_column, limit, application)
+    if time_column is not None and application is None:
+        raise typer.BadParameter("it goes with --app, which says where times stand", param_hint="--time-column")
+    request = LoadRequest(file, target, rate, text_column, key_column, limit, application, time_column)
     with stage_bars() as progress:
         report = load_file(Wiring(load_settings()), request, progress)
     _tell_loaded(report, target, json)
@@ -120,6 +125,13 @@ def _tell_loaded(report: "LoadReport", topic: str, json: bool) -> None:
     from headrace.terminal import say, say_rejected
 
     say_rejected(report.rejected)
+    if report.without and report.sent:
+        lacks = " and ".join(
+            {"key": f"key ({where}; --key-column)", "at": f"time ({where}; --time-column)"}[role]
+            for role, where in report.without.items()
+        )
+        follows = {"key": "belong to nobody", "at": "have the time of loading"}
+        say(f"no column for {lacks}: records {' and '.join(follows[role] for role in report.without)}", error=True)
     if json:
         summary = {"sent": report.sent, "rejected": len(report.rejected), "seconds": round(report.seconds, 3)}
         rejects = [{"line": reject.line, "reason": reject.reason} for reject in report.rejected]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -39,22 +39,37 @@ class LoadRequest:
     key_column: str | None = None
     limit: int | None = None
     app: Application | None = None
+    time_column: str | None = None
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Those that somebody named."""
+        return tuple(filter(None, (self.text_column, self.key_column, self.time_column)))
+
+    def shape(self, columns: Sequence[str]) -> RecordShape | None:
+        """That of the application's records; None without one. Raises ConfigError where columns are missing."""
+        if self.app is None:
+            return None
+        named = {"text_column": self.text_column, "key_column": self.key_column, "time_column": self.time_column}
+        return RecordShape(self.app, columns, **named)
 
 
 @dataclass(slots=True)
 class LoadReport:
-    """confirmed: (topic, partition, offset) of every record, as the broker confirmed it."""
+    """confirmed: (topic, partition, offset) of every record, as the broker confirmed it. without: see `RecordShape`."""
 
     sent: int = 0
     rejected: list[Reject] = field(default_factory=list)
     seconds: float = 0.0
     confirmed: list[tuple[str, int, int]] = field(default_factory=list)
+    without: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_file(wiring: Wiring, order: LoadRequest, progress: Progress = lambda *_: None) -> LoadReport:
     """Send the rows of a file. Raises ConfigError for a file of no use, BrokerUnavailable."""
     with open_table(order.file) as table:
-        encode = encoder_for(table, order)
+        shape = order.shape(table.columns)
+        encode = encoder_for(table, order, shape)
         admin = wiring.admin()
         try:
             if order.topic not in admin.describe([order.topic]):
@@ -65,20 +80,20 @@ def load_file(wiring: Wiring, order: LoadRequest, progress: Progress = lambda *_
             publisher = wiring.publisher()
             try:
                 rows = islice(table.rows, order.limit)
-                return send_rows(publisher, order, rows, encode, _Share(table, order, progress))
+                report = send_rows(publisher, order, rows, encode, _Share(table, order, progress))
+                report.without = {} if shape is None else shape.without
+                return report
             finally:
                 publisher.close()
         finally:
             admin.close()
 
 
-def encoder_for(table: Table, order: LoadRequest) -> Encode:
+def encoder_for(table: Table, order: LoadRequest, shape: RecordShape | None) -> Encode:
     """What makes records of this file's rows. Raises ConfigError where the file has no such columns."""
-    if order.app is not None:
-        shape = RecordShape(order.app, table.columns, text_column=order.text_column, key_column=order.key_column)
-        _check_columns(table, order)
-        return lambda row: shape.record(row.fields)
     _check_columns(table, order)
+    if shape is not None:
+        return lambda row: shape.record(row.fields)
     return lambda row: _plain_record(row, order)
 
 
@@ -149,9 +164,9 @@ def _plain_record(row: Row, order: LoadRequest) -> tuple[bytes | None, bytes]:
 
 
 def _check_columns(table: Table, order: LoadRequest) -> None:
-    for column in filter(None, (order.text_column, order.key_column)):
+    for column in order.named_columns:
         if column not in table.columns and not table.is_json:
             raise ConfigError(f"{table.name} has no column {column!r}: it has {', '.join(table.columns)}")
     for column in table.twice:
-        if column in (order.text_column or "text", order.key_column):
+        if column in (order.text_column or "text", *order.named_columns):
             raise ConfigError(f"{table.name} has two columns {column!r}; rename one")

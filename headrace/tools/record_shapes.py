@@ -30,18 +30,24 @@ class RecordShape:
     """
 
     def __init__(
-        self, app: Application, columns: Sequence[str], *, text_column: str | None, key_column: str | None
+        self,
+        app: Application,
+        columns: Sequence[str],
+        *,
+        text_column: str | None,
+        key_column: str | None,
+        time_column: str | None = None,
     ) -> None:
         """Raises ConfigError where the file has no column for what the application cannot do without."""
         self._is_text = app.source.format == "text"
         source, own = app.source, dict[str, str]()
         if app.kind == "recommend":
             named = {"user": source.user, "item": source.item, "action": source.action, "at": source.at}
-            needed, asked = "user", {"user": key_column}
+            needed, asked = "user", {"user": key_column, "at": time_column}
         else:
             named = {"text": source.text, "body": source.body, "key": source.key, "at": source.at}
             named |= {"symbols": source.symbols}
-            needed, asked = "text", {"text": text_column, "key": key_column}
+            needed, asked = "text", {"text": text_column, "key": key_column, "at": time_column}
             if source.body is not None and app.title_column is not None:
                 own = {"text": app.title_column, "body": app.text_column}
             else:
@@ -56,12 +62,23 @@ class RecordShape:
         texts = [self._needed] if body is None else [self._needed, body]
         self._finds = [compile_pointer(place.pointer or "") for place in texts]
         self._is_named = asked[needed] is not None
-        root = (self._needed.pointer or "").partition("/")[2].partition("/")[0]
-        if self._needed.column is None and root not in columns:  # else rows may have the shape already
+        if self._needed.column is None and _root(self._needed) not in columns:  # else rows may have the shape already
             raise ConfigError(
                 f"{app.given_as} reads its {needed} at {self._needed.pointer!r}, and the file has no column for it: it "
                 f"has {', '.join(columns) or 'none'}; name one with --{'text' if needed == 'text' else 'key'}-column"
             )
+
+        self._without = tuple(
+            place
+            for place in self._places
+            if place.role in ("key", "at") and place.pointer and place.column is None and _root(place) not in columns
+        )
+
+    @property
+    def without(self) -> dict[str, str]:
+        """`key` and `at`, as far as the application reads them and the file has no column for them, with where they
+        are read. Records are no one's then, and of the moment of loading."""
+        return {place.role: place.pointer or "" for place in self._without}
 
     def record(self, fields: Mapping[str, Any]) -> tuple[bytes | None, bytes]:
         """Key and value. Raises ValueError saying why there is none."""
@@ -84,6 +101,10 @@ class RecordShape:
             if place.pointer and content not in (None, ""):
                 _set(body, place.pointer, clean_text(content) if isinstance(content, str) else content)
         return _key(values), orjson.dumps(body)
+
+
+def _root(place: Place) -> str:
+    return (place.pointer or "").partition("/")[2].partition("/")[0]
 
 
 def _says(value: object) -> bool:

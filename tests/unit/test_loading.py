@@ -182,3 +182,26 @@ def test_neither_topic_nor_application_is_wrong_usage(broker: Broker) -> None:
 def test_two_columns_of_texts_are_refused(broker: Broker) -> None:
     _, said = load("text,text\nx,y\n", "--topic", "crm.tickets", code=1)
     assert "two columns 'text'" in said
+
+
+def test_a_key_and_a_time_in_columns_of_other_names_are_missed_and_can_be_named(broker: Broker) -> None:
+    """A sheet's numbers and days went along as other fields: each text was alone, and of the moment of loading."""
+    sheet, app = "body,Nr.,Fecha\nhola,Q-1,2026-11-24 10:30\n", application(NESTED)
+    _, said = load(sheet, "--app", app)
+    assert "no column for key (/payload/customer/id; --key-column) and time (/payload/created; --time-column)" in said
+    assert "records belong to nobody and have the time of loading" in said
+    _, said = load(sheet, "--app", app, "--key-column", "Nr.", "--time-column", "Fecha")
+    _, key, value = broker.sent[-1]
+    body = {"body": "hola", "customer": {"id": "Q-1"}, "created": "2026-11-24 10:30"}
+    assert (key, json.loads(value), said) == (b"Q-1", {"payload": body}, "")
+    _, said = load(sheet, "--app", app, "--key-column", "Nr.", "--time-column", "Datum", code=1)
+    assert "no column 'Datum'" in said and len(broker.sent) == 2
+
+
+def test_what_an_application_does_not_read_is_not_missed(broker: Broker) -> None:
+    _, said = load("body,id,created\nhola,1,2026-11-24\n", "--app", application(NESTED))
+    assert said == ""
+    record = {"payload": {"body": "hola", "customer": {"id": 7}}}
+    _, said = load(json.dumps(record) + "\n", "--app", application(NESTED), name="rows.jsonl")
+    assert said == ""
+    assert CliRunner().invoke(cli, ["load", "rows.csv", "--topic", "crm.tickets", "--time-column", "x"]).exit_code == 2
