@@ -3,7 +3,8 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from datasketch import MinHash, MinHashLSH  # type: ignore[import-untyped]
@@ -98,3 +99,12 @@ class NearCopies:
         hashed = self._EMPTY.copy()
         hashed.update_batch(character_runs(key))
         return hashed
+
+
+def spellings(labels: Mapping[str, int]) -> list[list[str]]:
+    """Labels that differ in case, width, white space, hyphens or underscores alone, the commonest first. labels: each
+    with how often it stands."""
+    ways: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        ways[same_text_key(label.replace("_", " ").replace("-", " "))].append(label)
+    return [sorted(alike, key=lambda label: -labels[label]) for alike in ways.values() if len(alike) > 1]

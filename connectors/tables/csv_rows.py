@@ -116,11 +116,16 @@ def _named_apart(header: list[str]) -> list[str]:
 def _csv_rows(lines: Lines, header: list[str], dialect: _Dialect) -> Iterator[Row | Reject]:
     while (line := lines.next()) is not None:
         record, used = _record(lines, dialect)
-        if record or line.strip():
+        if (record or line.strip()) and not _is_blank(record, header):
             row = _judged(record, used, header, lines.number)
             if isinstance(row, Row) or line.strip():
                 yield row
         lines.drop(used if len(record) == len(header) else 1)
+
+
+def _is_blank(record: list[str], header: list[str]) -> bool:
+    """Whether each of several cells is empty: spreadsheets save such rows below their last one."""
+    return len(record) == len(header) > 1 and not any(value.strip() for value in record)
 
 
 def _record(lines: Lines, dialect: _Dialect) -> tuple[list[str], int]:

@@ -122,7 +122,7 @@ def _load(
 
 def _tell_loaded(report: "LoadReport", topic: str, json: bool) -> None:
     from headrace.output import print_json
-    from headrace.terminal import say, say_rejected
+    from headrace.terminal import field, say, say_rejected
 
     say_rejected(report.rejected)
     if report.without and report.sent:
@@ -132,6 +132,13 @@ def _tell_loaded(report: "LoadReport", topic: str, json: bool) -> None:
         )
         follows = {"key": "belong to nobody", "at": "have the time of loading"}
         say(f"no column for {lacks}: records {' and '.join(follows[role] for role in report.without)}", error=True)
+    if report.unread_time is not None:
+        line, given = report.unread_time
+        say(
+            f"times that are not read: {report.unread_times}, the first {field(given, 40)!r} in line {line}; such "
+            "records have the time of loading; write times as 2026-11-24T10:00:00Z",
+            error=True,
+        )
     if json:
         summary = {"sent": report.sent, "rejected": len(report.rejected), "seconds": round(report.seconds, 3)}
         rejects = [{"line": reject.line, "reason": reject.reason} for reject in report.rejected]

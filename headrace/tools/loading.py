@@ -17,6 +17,7 @@ from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
 from streams.application import Application
 from streams.topics import SOURCE_MAX_BYTES
+from streams.wire.source_times import read_time
 from streams.wire.text import clean_text
 
 log = logging.getLogger(__name__)
@@ -56,13 +57,17 @@ class LoadRequest:
 
 @dataclass(slots=True)
 class LoadReport:
-    """confirmed: (topic, partition, offset) of every record, as the broker confirmed it. without: see `RecordShape`."""
+    """confirmed: (topic, partition, offset) of every record, as the broker confirmed it. without: see `RecordShape`.
+    unread_times: of rows whose time a worker will set aside, as it is not written so that it is read; unread_time: line
+    and value of the first."""
 
     sent: int = 0
     rejected: list[Reject] = field(default_factory=list)
     seconds: float = 0.0
     confirmed: list[tuple[str, int, int]] = field(default_factory=list)
     without: Mapping[str, str] = field(default_factory=dict)
+    unread_times: int = 0
+    unread_time: tuple[int, str] | None = None
 
 
 def load_file(wiring: Wiring, order: LoadRequest, progress: Progress = lambda *_: None) -> LoadReport:
@@ -79,10 +84,9 @@ def load_file(wiring: Wiring, order: LoadRequest, progress: Progress = lambda *_
                 )
             publisher = wiring.publisher()
             try:
-                rows = islice(table.rows, order.limit)
-                report = send_rows(publisher, order, rows, encode, _Share(table, order, progress))
-                report.without = {} if shape is None else shape.without
-                return report
+                report = LoadReport(without={} if shape is None else shape.without)
+                rows = _watched(islice(table.rows, order.limit), shape, report)
+                return send_rows(publisher, order, rows, encode, _Share(table, order, progress), report)
             finally:
                 publisher.close()
         finally:
@@ -103,9 +107,10 @@ def send_rows(
     rows: Iterable[Row | Reject],
     encode: Encode,
     progress: Callable[[int], None] = lambda _: None,
+    report: LoadReport | None = None,
 ) -> LoadReport:
-    """Send rows, paced; every record is confirmed before this returns."""
-    report, started = LoadReport(), time.monotonic()
+    """Send rows, paced; every record is confirmed before this returns. report: to be filled; None: a new one."""
+    report, started = report or LoadReport(), time.monotonic()
     for number, row in enumerate(_paced(rows, order.rate), 1):
         reject = row if isinstance(row, Reject) else _send(publisher, order.topic, row, encode)
         if reject is not None:
@@ -117,6 +122,16 @@ def send_rows(
     report.sent = len(report.confirmed)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _watched(rows: Iterable[Row | Reject], shape: RecordShape | None, report: LoadReport) -> Iterator[Row | Reject]:
+    """The rows, with word of times that no worker reads."""
+    for row in rows:
+        given = None if shape is None or isinstance(row, Reject) else shape.time_of(row.fields)
+        if given not in (None, "") and read_time(given) is None:
+            report.unread_times += 1
+            report.unread_time = report.unread_time or (row.line, str(given))
+        yield row
 
 
 class _Share:

@@ -80,6 +80,10 @@ class RecordShape:
         are read. Records are no one's then, and of the moment of loading."""
         return {place.role: place.pointer or "" for place in self._without}
 
+    def time_of(self, fields: Mapping[str, Any]) -> object:
+        """What a row's column of times holds; None without one."""
+        return next((fields.get(place.column) for place in self._places if place.role == "at" and place.column), None)
+
     def record(self, fields: Mapping[str, Any]) -> tuple[bytes | None, bytes]:
         """Key and value. Raises ValueError saying why there is none."""
         values = {place.role: fields.get(place.column) for place in self._places if place.column is not None}

@@ -15,7 +15,7 @@ from retrain.preparation.near_copies import near_pairs
 from retrain.preparation.rows import DataRow, each_label, with_texts
 from retrain.preparation.text_faults import faults
 from retrain.progress import Progress, no_progress
-from retrain.text_keys import same_text_key
+from retrain.text_keys import same_text_key, spellings
 
 FEW_TEXTS: Final = 5  # of a label: with fewer, not each fold of a cross-validation has one
 _RARE_SCRIPT: Final = 0.05  # share of the texts below which a script is another one
@@ -57,15 +57,11 @@ def label_findings(rows: Sequence[DataRow], *, several: bool = False) -> list[Fi
         for label in each_label(row, several=several):
             lines[label].append(row.line)
             texts[label].add(same_text_key(row.text))
-    ways: dict[str, list[str]] = defaultdict(list)
-    for label in lines:
-        ways[same_text_key(label.replace("_", " ").replace("-", " "))].append(label)
     findings = []
-    for labels in ways.values():
-        if len(labels) > 1:
-            rarer = sorted(labels, key=lambda label: len(lines[label]))[:-1]
-            told = ", ".join(f"{label!r} ({len(lines[label])})" for label in labels)
-            findings.append(Finding("label_names", tuple(line for label in rarer for line in lines[label]), told))
+    for labels in spellings({label: len(its) for label, its in lines.items()}):
+        told = ", ".join(f"{label!r} ({len(lines[label])})" for label in labels)
+        rarer = tuple(line for label in labels[1:] for line in lines[label])
+        findings.append(Finding("label_names", rarer, told))
     for label, its in texts.items():
         if len(its) < FEW_TEXTS:
             findings.append(Finding("rare_label", tuple(lines[label]), f"{label}: {len(its)} text(s)", label))

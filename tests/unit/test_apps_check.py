@@ -391,3 +391,14 @@ def test_the_column_of_the_texts_is_guessed_by_what_it_holds() -> None:
     ]
     Path("desk.csv").write_text("\n".join(sheet), "utf-8")
     assert 'write text_column = "Mensaje" above the first [table]' in said("desk.toml")["corpus"]
+
+
+def test_a_label_that_is_written_in_two_ways_is_told_as_that_and_no_more() -> None:
+    """The rarer way was to be given five texts, and a queue of its own."""
+    rows = Path("desk.csv").read_text("utf-8").splitlines()
+    number = next(number for number, row in enumerate(rows) if row.endswith("praise,normal"))
+    rows[number] = rows[number].replace("praise,normal", "Praise,normal")
+    Path("desk.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    problems = checked("desk.toml")["problems"]
+    assert [problem["field"] for problem in problems] == ["heads.0"]
+    assert "written in several ways" in problems[0]["says"] and "'Praise' 1; write them alike" in problems[0]["says"]

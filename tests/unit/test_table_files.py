@@ -229,3 +229,10 @@ def test_any_bytes_end_as_rows_rejects_or_one_clear_error(content: bytes) -> Non
         assert str(error)
         return
     assert all(row.line >= 2 for row in rows)
+
+
+def test_rows_of_empty_cells_below_a_sheet_are_none() -> None:
+    """They were told as rows without a text, and an application with them was never in order."""
+    rows = list(read('text;label\n"a\n b";x\n;\n ; \n;y\nc;z\n;\n'))
+    assert [(row["text"], row["label"]) for row in fields(rows)] == [("a\n b", "x"), ("", "y"), ("c", "z")]
+    assert [row.line for row in rows] == [2, 6, 7]

@@ -18,7 +18,7 @@ from headrace.wiring import Wiring
 from models.errors import HeadraceError
 from models.label_sets import labels_of, seem_sets
 from retrain.data import Dataset
-from retrain.text_keys import same_text_key
+from retrain.text_keys import same_text_key, spellings
 from streams.application import Application, Refusal, unknown_labels
 from streams.application.names import meant_instead
 
@@ -91,6 +91,9 @@ def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Pro
                 f"text may have several of them, and an empty cell says that none holds",
             )
             continue  # what each set lacks is no news before
+        alike = spellings(texts[name])
+        yield from (_spelt(number, name, labels, texts[name]) for labels in alike)
+        texts[name] = {label: texts[name][label] for label in texts[name] if not any(label in its[1:] for its in alike)}
         few = {label: count for label, count in texts[name].items() if count < FEWEST_TEXTS}
         if few:
             listed = ", ".join(f"{label!r} {count}" for label, count in sorted(few.items()))
@@ -101,6 +104,12 @@ def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Pro
             )
     yield from told(unknown_labels(app, {name: sorted(count) for name, count in texts.items()}), "queues")
     yield from _without_queue(app, sorted(texts[app.head_names[0]]))
+
+
+def _spelt(number: int, name: str, labels: Sequence[str], texts: Mapping[str, int]) -> Problem:
+    told = ", ".join(f"{label!r} {texts[label]}" for label in labels)
+    says = f"labels of {name} that are written in several ways are labels of their own: {told}; write them alike"
+    return Problem(f"heads.{number}", says)
 
 
 def encoder_problem(app: Application, wiring: Wiring, texts: Sequence[str]) -> Problem | None:
