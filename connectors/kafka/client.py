@@ -195,7 +195,11 @@ class KafkaReader:
         then on. A broker that goes away later is waited for; before that moment it raises BrokerUnavailable. A topic
         that was made again is read from its beginning."""
         while not self._closed.is_set():
-            yield from self._follow(topic, poll_seconds)
+            try:
+                yield from self._follow(topic, poll_seconds)
+            except Exception:
+                if not self._closed.is_set():  # else it was asked through a connection that is released: the end
+                    raise
 
     def _follow(self, topic: str, poll_seconds: float) -> Iterator[Record | None]:
         """Follow until closed or until the topic is another one under the same name."""

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ ENOUGH_LABELS = 450  # after the drift; of fewer, some hold too few texts of the
 STILL_SECONDS = 60.0  # without a decision at the end; how long the rest takes depends on the machine
 POLL_SECONDS = 0.2
 MONITOR_SECONDS = 120.0
+READERS_SECONDS = 60.0  # of people who still write what they had begun, at the end
 TRAINING_NICENESS = 3
 
 
@@ -186,6 +187,13 @@ class Demo:
         publisher = self.wiring.publisher({app.topic: group_name("worker", app.name) for app in self.apps})
         readers: list[Watcher | Agents | Desk | Listener] = [self._watcher(), *map(self._agents, self.apps)]
         readers += [reader for app in self.apps if app.hand_over is not None for reader in self._desk(app)]
+        try:
+            await self._play(publisher)
+        finally:
+            await asyncio.to_thread(end_readers, readers)
+
+    async def _play(self, publisher: Publisher) -> None:
+        """What customers write, until all of it is decided and told."""
         customers = Customers(publisher, self.ledger, self._sources(), self._epoch, self._before_event)
         self._closers.append(publisher.close)
         self._shop = self.wiring.publisher()
@@ -203,8 +211,6 @@ class Demo:
         if customers.failure is not None:
             raise customers.failure
         await self._drain()
-        for reader in readers:
-            reader.close()
 
     async def _until_monitors_watch(self) -> None:
         """On a busy machine they read themselves in for half a minute, and the drift would be over before."""
@@ -309,6 +315,17 @@ class Demo:
         with self.ledger.lock:
             asked = {name: len(self.ledger.streams[name].truth) for name in self.talks}
         return sum(max(asked[name] - talks.customers, 0) for name, talks in self.talks.items())
+
+
+def end_readers(readers: Sequence[Watcher | Agents | Desk | Listener], seconds: float = READERS_SECONDS) -> None:
+    """Let them finish the record that they have: what they write goes to a broker and publishers that are ended
+    next."""
+    for reader in readers:
+        reader.close()
+    for reader in readers:
+        reader.join(seconds)
+        if reader.is_alive():
+            log.warning("%s has not ended within %g s", reader.name, seconds)
 
 
 async def until_none_left(left: Callable[[], int], still_seconds: float) -> int:

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import random
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +16,16 @@ from rich.console import Console
 from headrace.applications import load_application
 from headrace.demo.closing import closing_words
 from headrace.demo.ledger import Ledger, NewItem
-from headrace.demo.people import ASKED_SHARE, ASKED_SHARE_IN_DRIFT, PACE_IN_TRAINING, Agents, Customers, text_source
-from headrace.demo.run import POLL_SECONDS, until_none_left
+from headrace.demo.people import (
+    ASKED_SHARE,
+    ASKED_SHARE_IN_DRIFT,
+    PACE_IN_TRAINING,
+    Agents,
+    Customers,
+    Watcher,
+    text_source,
+)
+from headrace.demo.run import POLL_SECONDS, end_readers, until_none_left
 from headrace.demo.scenario import BANK_QUESTION_EVERY, TROUBLE, TROUBLED, LabelledText, Pools, TextStream
 from headrace.demo.telling import QUIET_SECONDS, Teller
 from headrace.demo.view import View, sparkline
@@ -281,6 +291,31 @@ def test_the_end_waits_as_long_as_anything_moves(counts: list[int], left: int, m
     monkeypatch.setattr("headrace.demo.run.time.monotonic", lambda: now)
     told: Iterator[int] = iter(counts)
     assert asyncio.run(until_none_left(lambda: next(told), still_seconds=2.5 * POLL_SECONDS)) == left
+
+
+def test_readers_have_ended_once_they_were_told_to() -> None:
+    """What they write goes to publishers that are closed next."""
+    closed, is_slow, events = threading.Event(), threading.Event(), list[str]()
+
+    class Slow(Watcher):
+        def __init__(self) -> None:
+            threading.Thread.__init__(self, daemon=True)
+
+        def run(self) -> None:
+            is_slow.set()
+            closed.wait()
+            time.sleep(0.2)
+            events.append("wrote")
+
+        def close(self) -> None:
+            closed.set()
+
+    reader = Slow()
+    reader.start()
+    is_slow.wait()
+    end_readers([reader])
+    events.append("publishers end")
+    assert events == ["wrote", "publishers end"]
 
 
 class _Confirming:

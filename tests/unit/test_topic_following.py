@@ -59,3 +59,21 @@ def test_first_records_are_not_waited_for_by_long_polls() -> None:
     following = reader.follow("releases", 0.2)
     assert [next(following) is None for _ in range(3)] == [False, True, True]
     assert max(reader.waited[:3]) <= 0.02 and reader.waited[3] == 0.2
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_connection_that_was_released_ends_it_and_one_that_broke_is_told(is_closed: bool) -> None:
+    """At the end of a demo on a busy machine a thread wrote a traceback: it asked for the topic as it was closed."""
+
+    class Asking(ScriptedReader):
+        def _poll(self, consumer: Any, seconds: float) -> Iterator[Record]:
+            if self.polled:
+                if is_closed:
+                    self._closed.set()
+                raise RuntimeError("the client is closed")
+            yield from super()._poll(consumer, seconds)
+
+    following = Asking([1], 1).follow("decisions")
+    assert [next(following) is None for _ in range(2)] == [False, True]
+    with pytest.raises(StopIteration if is_closed else RuntimeError):
+        next(following)
