@@ -1,6 +1,7 @@
 """`headrace apps new` writes two files that work as they are, or none."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,56 @@ def test_json_says_where_the_files_are(tmp_path: Path) -> None:
         "topic": "town.letters",
         "heads": ["intent", "urgency"],
     }
+
+
+SHEET = (
+    "Nr.;Mensaje;Asunto;Größe;Merkmale\n"
+    'Q-1;"el agua huele\nmucho";Umkleide "A";klein;Gefahr|Hygiene\n'
+    'Q-2;das Wasser ist kalt;Öffnungszeiten;groß;Hygiene\nQ-3;nadie contesta;Umkleide "A";klein;Gefahr\nQ-4;hola;;;\n'
+)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_sheet_of_ones_own_is_described_as_it_stands(tmp_path: Path, language: new.Language) -> None:
+    """It had to be copied into the examples' place, or each column, label and set to be written down by hand."""
+    sheet = tmp_path / "data" / "pool.csv"
+    sheet.parent.mkdir()
+    sheet.write_text(SHEET, "utf-8-sig")
+    (tmp_path / "apps").mkdir()
+    starter = Starter("pool", tmp_path / "apps", ("Asunto", "Größe", "Merkmale"), language, sheet=sheet, text=None)
+    write_starter(starter)
+    assert [path.name for path in (tmp_path / "apps").iterdir()] == ["pool.toml"]
+    assert sheet.read_text("utf-8-sig") == SHEET
+    app = load_application(str(tmp_path / "apps" / "pool.toml"))
+    assert (app.head_names, app.text_column, tuple(app.multi_heads)) == (
+        ("asunto", "grosse", "merkmale"),
+        "Mensaje",
+        ("merkmale",),
+    )
+    assert set(app.queues) == {'Umkleide "A"', "Öffnungszeiten"} and set(app.queues.values()) == {app.human_queue}
+    dataset = read_dataset(app, TrainingRequest(sheet))
+    assert len(dataset.rows) == 4 and not dataset.rejected
+    assert dataset.rows[0].labels == {"asunto": 'Umkleide "A"', "grosse": "klein", "merkmale": "Gefahr|Hygiene"}
+
+
+@pytest.mark.parametrize(
+    ("heads", "why"),
+    [
+        pytest.param("asunto", "no column 'asunto'.*did you mean 'Asunto'", id="no such column"),
+        pytest.param("Asunto,Asunto", "twice", id="a column twice"),
+        pytest.param("Leer", "'Leer' of pool.csv is empty", id="an empty column"),
+        pytest.param("Nr.", "has 501 different values, and 500 labels are the most", id="numbers"),
+    ],
+)
+def test_a_column_that_answers_no_question_is_refused(tmp_path: Path, heads: str, why: str) -> None:
+    rows = "".join(f"Q-{number};hola;a;\n" for number in range(501))
+    (tmp_path / "pool.csv").write_text(f"Nr.;Mensaje;Asunto;Leer\n{rows}", "utf-8")
+    done = run("pool", "--folder", str(tmp_path), "--from", str(tmp_path / "pool.csv"), "--heads", heads)
+    assert isinstance(done.exception, ConfigError) and re.search(why, str(done.exception))
+    assert [path.name for path in tmp_path.iterdir()] == ["pool.csv"]
+
+
+def test_columns_whose_names_are_written_alike_or_in_other_scripts_are_questions_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "pool.csv").write_text("text,科室,A b,a_b\nhola,内科,x,y\n", "utf-8")
+    starter = Starter("pool", tmp_path, ("科室", "A b", "a_b"), sheet=tmp_path / "pool.csv")
+    assert write_starter(starter).head_names == ("question_1", "a_b", "question_3")

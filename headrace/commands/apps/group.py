@@ -27,7 +27,7 @@ def add_to(cli: typer.Typer) -> None:
     apps.command(
         "new",
         epilog="Examples: headrace apps new triage --heads department,urgency · headrace apps new fenzhen "
-        "--language zh",
+        "--language zh · headrace apps new pool --from complaints.csv --heads Subject,Urgency",
     )(_new)
     apps.command(
         "check",
@@ -39,18 +39,31 @@ def _new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="of the application: small letters, digits, - and _")],
     folder: Annotated[Path, typer.Option(help="where the files go")] = Path(),
     heads: Annotated[
-        str, typer.Option(metavar="NAME[,NAME]", help="the questions asked of each text, at most three, the main first")
+        str,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="the questions asked of each text, at most three, the main first; with --from: the columns of FILE "
+            "that answer them",
+        ),
     ] = "topic",
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="labelled texts of your own, in place of the 30 examples"),
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="with --from: column of the texts; default: `text`, or the one with the longest")
+    ] = None,
     language: Annotated[Language, typer.Option(help="of the texts, and of the remarks in the file")] = Language.en,
     topic: Annotated[str, typer.Option(help="the Kafka topic to read; default: NAME.texts")] = "",
     json: JsonFlag = False,
 ) -> None:
     """Write NAME.toml, with a remark at each line that says what it does, and NAME.csv with 30 labelled examples. They
-    work as they are; a file that stands already is left as it is."""
+    work as they are; a file that stands already is left as it is. With --from: NAME.toml alone, with the columns,
+    labels and sets of labels of your own file."""
     from headrace.tools.apps.new import Starter, run_new
 
     names = tuple(head.strip() for head in heads.split(","))
-    run_new(Starter(name, folder, names, language.value, topic), json=json)
+    run_new(Starter(name, folder, names, language.value, topic, sheet, text_column), json=json)
 
 
 def _check(

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from connectors.table_files import open_table
 from connectors.table_lines import NOT_UTF8, Reject, summary
 from headrace.applications import columns_of
 from headrace.releases.encoders import standing_encoder, with_encoder_of
 from headrace.slot_finders import slot_finder
+from headrace.tools.apps.questions import LOOKED_AT, likely_text
 from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import TrainingRequest, proposed_encoder
 from headrace.wiring import Wiring
@@ -22,7 +23,6 @@ from retrain.text_keys import same_text_key, spellings
 from streams.application import Application, Refusal, unknown_labels
 from streams.application.names import meant_instead
 
-LOOKED_AT: Final = 50  # rows, for what a column holds
 FEWEST_TEXTS: Final = 5  # of a label: one in five is tested, and each of the folds is to hold one
 
 
@@ -46,7 +46,7 @@ def column_problems(app: Application, order: TrainingRequest) -> list[Problem]:
     with open_table(data) as table:
         there, twice = table.columns, table.twice
         rows = [row.fields for row in islice(table.rows, LOOKED_AT) if not isinstance(row, Reject)]
-    likely = _likely_text(app, there, rows)
+    likely = likely_text([name for name in there if name not in {head.column for head in app.heads}], rows) or "COLUMN"
     found = columns_of(app).in_file(there, text=order.text_column, title=order.title_column)
     named = f'write text_column = "{likely}" above the first [table], or rename yours'
     wanted = [("corpus", found.text, f"the texts are looked for there: {named}")]
@@ -66,12 +66,6 @@ def column_problems(app: Application, order: TrainingRequest) -> list[Problem]:
         for where, name, _ in wanted
         if name in twice
     ]
-
-
-def _likely_text(app: Application, there: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """The column that is no head's with the longest words and sentences: what a person would take for the texts."""
-    others = [name for name in there if name not in {head.column for head in app.heads}]
-    return max(others, key=lambda name: sum(len(str(row.get(name) or "")) for row in rows), default="COLUMN")
 
 
 def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Problem]:
