@@ -22,7 +22,7 @@ def quick_dropout(torch: Any) -> Any:
 def _mode(torch: Any) -> Any:
     from torch.overrides import TorchFunctionMode
 
-    class QuickDropout(TorchFunctionMode):
+    class QuickDropout(TorchFunctionMode):  # type: ignore[misc]  # mypy does not read torch
         def __init__(self, chance: np.random.Generator) -> None:
             super().__init__()
             self._chance = chance

@@ -38,7 +38,7 @@ class Adapters(NoOwnSteps):
 def _adapter(hidden: int, width: int) -> Any:
     import torch
 
-    class Adapter(torch.nn.Module):
+    class Adapter(torch.nn.Module):  # type: ignore[misc]  # mypy does not read torch
         def __init__(self) -> None:
             super().__init__()
             self.down, self.up = torch.nn.Linear(hidden, width), torch.nn.Linear(width, hidden)
