@@ -1,5 +1,6 @@
 """Strategies that train a few weights beside an encoder's own: what is trained, what is merged, and what serves."""
 
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -105,23 +106,29 @@ def test_a_training_learns_with_a_fraction_of_the_weights_and_leaves_the_others(
     np.testing.assert_array_equal(found.weights[words], start.weights[words])
 
 
+def tuned(strategy: str, around: Around) -> FineTuned:
+    plan = replace(PLAN, epochs=5)
+    return fine_tune(tiny_start(), easy(90, 1), easy(45, 2), plan=plan, body=BODIES[strategy](), around=around)
+
+
+@functools.cache
+def uninterrupted(strategy: str) -> tuple[FineTuned, Watched]:
+    """What each training that is cut off is compared with, and its figures."""
+    watched = Watched()
+    return tuned(strategy, Around(watch=watched)), watched
+
+
 @pytest.mark.parametrize("cut_after", [1, 3], ids=["early", "late"])
 @pytest.mark.parametrize("strategy", list(BODIES))
 def test_a_training_that_was_cut_off_ends_as_it_would_have_and_its_figures_are_shown(
     strategy: str, cut_after: int
 ) -> None:
     """AdaLoRA has dropped some singular values at the first evaluation, and all that it drops at the third."""
-    plan = replace(PLAN, epochs=5)
-    training, tuning, watched = easy(90, 1), easy(45, 2), Watched()
-
-    def tuned(around: Around) -> FineTuned:
-        return fine_tune(tiny_start(), training, tuning, plan=plan, body=BODIES[strategy](), around=around)
-
-    whole, kept = tuned(Around(watch=watched)), Kept(whole=cut_after)
+    (whole, watched), kept = uninterrupted(strategy), Kept(whole=cut_after)
     with pytest.raises(KeyboardInterrupt):
-        tuned(Around(kept))
+        tuned(strategy, Around(kept))
     kept.left = 1000
-    again = tuned(Around(kept))
+    again = tuned(strategy, Around(kept))
     assert (again.scores, again.losses, again.best) == (whole.scores, whole.losses, whole.best)
     assert all(np.array_equal(whole.weights[name], again.weights[name]) for name in whole.weights)
     assert len(watched.by_name["loss/labels"]) == whole.steps

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from repeats import repeats as so_many
 
 from models.errors import ModelError
 from models.recommendation.events import FEEDBACK_ACTIONS, UserEvent
@@ -319,7 +320,7 @@ def test_items_that_go_with_one_are_others() -> None:
 
 def test_the_same_events_give_the_same_lists_however_long_a_fit_takes() -> None:
     random = np.random.default_rng(4)
-    events = [event(f"u{random.integers(90)}", ITEMS[random.integers(60)], "click") for _ in range(1_500)]
+    events = [event(f"u{random.integers(90)}", ITEMS[random.integers(60)], "click") for _ in range(so_many(700, 1_500))]
     first, second = shop(), shop()
     lists = [first.observe(one).items for one in events]
     assert [second.observe(one).items for one in events] == lists
@@ -331,7 +332,7 @@ def test_no_list_holds_what_its_user_bought_or_what_is_withdrawn(policy: dict[st
     recommender = shop(users_max=50, recent_items=8, **policy)
     bought: dict[str, set[str]] = {}
     withdrawn: set[str] = set()
-    for number in range(2_000):
+    for number in range(so_many(800, 2_000)):
         user, item = f"u{random.integers(30)}", ITEMS[random.integers(60)]
         if number % 50 == 0:
             recommender.catalogue.withdraw(item)
