@@ -5,8 +5,8 @@ A text is cut into words, signs and single characters of scripts without spaces,
 and ends with a word, except where the script has no word bounds.
 
 Case decides where a name is an ordinary word too. A name of one word that is listed with a capital must have one in the
-text ("Target", not "target"); longer names are found in any case. A ticker is found as it is listed, in a text that is
-not in capitals throughout; one of one or two letters, of digits only, or in a text of capitals needs a mark in front: a
+text ("Target", not "target"); longer names are found in any case. A ticker is found as it is listed, in a line that is
+not in capitals throughout; one of one or two letters, of digits only, or in a line of capitals needs a mark in front: a
 "$", a bracket or an exchange's colon, as in "(F)", "NYSE:F" and "(Nasdaq: F)". Behind a "$" it is found in any case.
 
 Apostrophes and hyphens count alike however they are written: a list has "McDonald's", a newspaper "McDonald’s".
@@ -126,10 +126,10 @@ class Gazetteer:
         """All mentions in the first MAX_CHARACTERS of a text, in order, no two overlapping: from the left, the longest
         at each place. Any text will do: empty, with NUL or lone surrogates."""
         text = text[:MAX_CHARACTERS]
-        pieces, shouts = pieces_of(text), not any(map(str.islower, text))
+        pieces = pieces_of(text)
         mentions, at = [], 0
         while at < len(pieces):
-            ends, listed = self._longest(text, pieces, at, shouts=shouts)
+            ends, listed = self._longest(text, pieces, at)
             if listed is None:
                 at += 1
                 continue
@@ -137,7 +137,7 @@ class Gazetteer:
             at = ends
         return mentions
 
-    def _longest(self, text: str, pieces: Sequence[Piece], at: int, *, shouts: bool) -> tuple[int, _Listed | None]:
+    def _longest(self, text: str, pieces: Sequence[Piece], at: int) -> tuple[int, _Listed | None]:
         """The number of the piece behind the longest name that begins at one, and what is listed under it."""
         node, ends, found = self._root, at, None
         for number in range(at, len(pieces)):
@@ -147,7 +147,7 @@ class Gazetteer:
                 break
             node = following
             start, end = pieces[at].start, pieces[number].end
-            best = next((one for one in node.listed if _is_meant(one, text, start, end, shouts=shouts)), None)
+            best = next((one for one in node.listed if _is_meant(one, text, start, end)), None)
             if best is not None:
                 ends, found = number + 1, best
         return ends, found
@@ -180,7 +180,7 @@ def _enter(root: _Node, listed: _Listed) -> None:
     node.listed.append(listed)
 
 
-def _is_meant(listed: _Listed, text: str, start: int, end: int, *, shouts: bool) -> bool:
+def _is_meant(listed: _Listed, text: str, start: int, end: int) -> bool:
     """Whether what stands there is the name, and not another word that is spelt like it."""
     written = text[start:end]
     if not listed.is_ticker:
@@ -193,10 +193,18 @@ def _is_meant(listed: _Listed, text: str, start: int, end: int, *, shouts: bool)
         return True
     if written.translate(_AS_LISTED) != listed.written.translate(_AS_LISTED):
         return False
-    plain = len(written) >= SURE_LETTERS and not written.replace(".", "").isdigit() and not shouts
-    if plain or (bool(before) and before in _OPENING):
+    is_sure = len(written) >= SURE_LETTERS and not written.replace(".", "").isdigit()
+    if (is_sure and not _shouts(text, start)) or (bool(before) and before in _OPENING):
         return True
     return before == " " and bool(_EXCHANGE.search(text[max(0, start - _EXCHANGE_CHARACTERS) : start]))
+
+
+def _shouts(text: str, at: int) -> bool:
+    """Whether the line with this place is in capitals throughout, as headlines over other texts are: then a word of
+    capitals is no ticker by that. Beside a script without capitals it is."""
+    begins, ends = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+    line = text[begins : ends if ends >= 0 else len(text)]
+    return not any(map(str.islower, line)) and not (kinds_of(line) == DENSE).any()
 
 
 def pieces_of(text: str) -> list[Piece]:

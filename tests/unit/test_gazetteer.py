@@ -21,6 +21,7 @@ LISTED = Gazetteer(
         Entity("on", ("Onsemi",), ("ON",)),
         Entity("mcdonalds", ("McDonald's", "Coca-Cola Canteens"), ("MC-D",)),
         Entity("o_brien", ("O’Brien Foods",)),
+        Entity("allstate", ("Allstate",), ("ALL",)),
     )
 )
 
@@ -64,6 +65,11 @@ def found(text: str) -> list[tuple[str, str]]:
         pytest.param("(Euronext Paris: F), OTCQX: T", [("F", "ford"), ("T", "att")], id="two words of an exchange"),
         pytest.param("FORD FALLS (NYSE: F)", [("FORD", "ford"), ("F", "ford")], id="exchange in capitals"),
         pytest.param("Note: F is a grade, and the case: T, she said: F", [], id="a colon that is none of an exchange"),
+        pytest.param("STOCKS FALL FOR ALL\nThe market lost 2 %.", [], id="headline in capitals over a text"),
+        pytest.param(
+            "STOCKS FALL\nWe like ALL and AAPL", [("ALL", "allstate"), ("AAPL", "apple")], id="text under one"
+        ),
+        pytest.param("AAPL上涨3%，ALL下跌", [("AAPL", "apple"), ("ALL", "allstate")], id="tickers in Chinese"),
         pytest.param("", [], id="empty"),
         pytest.param("\x00\ud800 Apple", [("Apple", "apple")], id="lone surrogate"),
     ],
