@@ -127,6 +127,8 @@ class PartitionDispatcher:
     def take_change(self, place: str, change: ConversationChange, now_ms: int) -> Output:
         """A person's. now_ms: when it was written."""
         output, held = Output(), self._held.get(change.conversation)
+        if change.because:  # it is shown, and kept, as the reason
+            change = change.model_copy(update={"because": self._mask(change.because)})
         if held is not None and (_is_at_or_before(place, held.changed) or change.id == held.change_id):
             output.counts["repeated"] += 1
             return output

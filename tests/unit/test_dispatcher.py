@@ -232,6 +232,15 @@ def test_who_writes_after_a_long_silence_to_a_person_who_took_the_conversation_i
     assert desk.counts.get("stale", 0) == (2 if seen == "on_their_way" else 0)
 
 
+def test_why_somebody_took_a_conversation_is_masked_as_all_that_people_are_shown(desk: Desk) -> None:
+    desk.decide(ask(1))
+    desk.change("taken", because="she called about 4111")
+    assert desk.held["c1"].reason == "she called about [card]"
+    desk.change("handed_back")
+    desk.change("assigned", assignee="bob", because="4111 again")
+    assert desk.held["c1"].reason == "[card] again"
+
+
 def test_an_unknown_conversation_is_nobodys_to_answer(desk: Desk) -> None:
     desk.change("answered", text="hello?")
     desk.change("taken", revision=3)
