@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from streams.wire.records.base import Wire
 
@@ -29,19 +29,23 @@ class CatalogItem(Wire):
     def _number_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("title", mode="before")
+    @field_validator("title", "description", "tags", mode="before")
     @classmethod
-    def _no_title(cls, value: Any) -> Any:
-        return "" if value is None else value
+    def _words(cls, value: Any, info: ValidationInfo) -> Any:
+        """A book may be called 1984, and is by who writes what looks like a number as one."""
+        if isinstance(value, list) and info.field_name != "title":
+            return " ".join(str(word) for word in value if word is not None)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "" if value is None else str(value) if is_number else value
 
-    @field_validator("description", "tags", mode="before")
+    @field_validator("withdrawn", mode="before")
     @classmethod
-    def _words(cls, value: Any) -> Any:
-        return "" if value is None else " ".join(str(word) for word in value) if isinstance(value, list) else value
+    def _not_said(cls, value: Any) -> Any:
+        return False if value is None else value
 
     @model_validator(mode="after")
     def _is_called_something(self) -> Self:
-        if not self.title and not self.withdrawn:
+        if not self.title.strip() and not self.withdrawn:
             raise ValueError("an item that may be shown needs a title")
         return self
 
