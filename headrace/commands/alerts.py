@@ -204,12 +204,15 @@ def _backtest(
     """What would the application's rules have told on a stretch of a topic, by day? It is decided anew and shown to the
     monitor that watches live streams; live state stays as it is."""
     from headrace.terminal import say, show_table
-    from models.figures import moment
+    from models.figures import moment, number_of
 
     result = run_backtest(topic, app, model, start, end, known=known, tolerance_minutes=tolerance, json=json)
     if result is None:
         return
-    say(f"{result.model} on {result.topic}: {result.events.total()} events, {len(result.fired)} alerts")
+    say(
+        f"{result.model} on {result.topic}: {number_of(result.events.total(), 'event')}, "
+        f"{number_of(len(result.fired), 'alert')}"
+    )
     rows = []
     for day in result.days():
         rules = ", ".join(f"{rule} {n}" for rule, n in sorted(day["rules"].items()))
@@ -218,7 +221,7 @@ def _backtest(
     for alert in result.alerts:
         say(f"{moment(alert.at):<21} {alert.state:<8} {alert.rule:<6} {alert.summary}")
     if result.insufficient:
-        say(f"of {result.insufficient} stories too little was known yet to say what is usual")
+        say(f"of {number_of(result.insufficient, 'story', 'stories')} too little was known yet to say what is usual")
     if result.verdict is not None:
         _tell_verdict(result.verdict)
 

@@ -62,13 +62,13 @@ def _list(
 
 def _row(entry: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
     from headrace.terminal import field
-    from models.figures import minute, moment
+    from models.figures import minute, moment, number_of
 
     resent = f", sent again {moment(entry['resent_at'])}" if entry["resent_at"] else ""
     return (
         (entry["name"], minute(entry["at"]) or entry["at"]),
         (entry["reason"], f"{entry['topic']}[{entry['partition']}]", f"offset {entry['offset']}"),
-        (field(entry["error"], ERROR_CHARACTERS), f"{entry['bytes']} bytes{resent}"),
+        (field(entry["error"], ERROR_CHARACTERS), f"{number_of(entry['bytes'], 'byte')}{resent}"),
     )
 
 

@@ -88,11 +88,12 @@ def _backtest(
 
 def _tell(result: "Backtest") -> None:
     from headrace.terminal import say, show_table
-    from models.figures import in_few_digits, moment
+    from models.figures import in_few_digits, moment, number_of
 
     events, every = result.events.total(), result.false_alarm_every
     say(
-        f"{result.model} on {result.topic}: {events} events, {len(result.fired)} alerts; of an unchanged stream so "
+        f"{result.model} on {result.topic}: {number_of(events, 'event')}, "
+        f"{number_of(len(result.fired), 'alert')}; of an unchanged stream so "
         f"long {in_few_digits(events / every, 2)} drift alarms would be expected (one in {every})"
     )
     show_table(("day", "events", "alerts"), [(day["day"], day["events"], day["alerts"] or "") for day in result.days()])

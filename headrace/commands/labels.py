@@ -238,6 +238,7 @@ def _export(
     from headrace.tools.labels.exchange import exported, format_of
     from headrace.tools.labels.queue import labelling_queue
     from models.errors import ConfigError
+    from models.figures import number_of
 
     kind = format_of(file)
     application, wiring = _application(app)
@@ -251,7 +252,10 @@ def _export(
     if json:
         print_json({"exported": len(queue), "file": str(file)})
     else:
-        say(f"{len(queue)} decisions written to {file}; `headrace labels import {app} {file}` takes the labels in")
+        say(
+            f"{number_of(len(queue), 'decision')} written to {file}; `headrace labels "
+            f"import {app} {file}` takes the labels in"
+        )
 
 
 def _import(

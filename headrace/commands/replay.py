@@ -128,7 +128,7 @@ def replay_bar() -> "Iterator[Progress]":
         TextColumn("replay"),
         BarColumn(),
         TaskProgressColumn(),
-        TextColumn("{task.fields[events]:,} events"),
+        TextColumn("{task.fields[events]} events"),
         TextColumn("{task.fields[rate]:,.0f}/s"),
         TimeRemainingColumn(),
     )
@@ -144,8 +144,11 @@ def replay_bar() -> "Iterator[Progress]":
 
 
 def _tell(figures: dict[str, Any], page: Path | None) -> None:
+    from models.figures import number_of
+
     say(
-        f"{figures['model']}: {figures['events']} events of {figures['topic']} in {figures['seconds']:.1f} s, "
+        f"{figures['model']}: {number_of(figures['events'], 'event')} of "
+        f"{figures['topic']} in {figures['seconds']:.1f} s, "
         f"{figures['events_per_second']:.0f}/s"
     )
     _tell_release(figures["model"], figures["metrics"])
@@ -153,7 +156,7 @@ def _tell(figures: dict[str, Any], page: Path | None) -> None:
         labels = figures["labels"]
         say(
             f"labels: {labels['matched']} of {labels['given']} in {labels['source']} matched by "
-            f"{labels['matched_by']}, {labels['events']} events"
+            f"{labels['matched_by']}, {number_of(labels['events'], 'event')}"
         )
     if figures["answers"] is not None:
         _tell_answers(figures["answers"])
@@ -164,19 +167,23 @@ def _tell(figures: dict[str, Any], page: Path | None) -> None:
 
 
 def _tell_answers(answers: dict[str, Any]) -> None:
+    from models.figures import number_of
+
     asked, gone, live = sum(answers["banks"].values()), sum(answers["gone"].values()), answers["live"]
     say(
-        f"answers: {answers['from_bank']} from the bank, which was asked about {asked} events; "
-        f"{answers['ready']} ready ones"
+        f"answers: {answers['from_bank']} from the bank, which was asked about {number_of(asked, 'event')}; "
+        f"{number_of(answers['ready'], 'ready one')}"
         + (f"; {gone} events asked a bank that is gone, and are not answered here" if gone else "")
         + (f"; {live['same']} of {live['compared']} as live" if live["compared"] else "")
     )
 
 
 def _tell_comparison(compared: dict[str, Any]) -> None:
+    from models.figures import number_of
+
     _tell_release(compared["from"], compared["metrics"])
     say(
-        f"changed from {compared['from']} to {compared['to']}: {compared['changed']} events "
+        f"changed from {compared['from']} to {compared['to']}: {number_of(compared['changed'], 'event')} "
         f"({compared['changed_share']:.2%})"
     )
     confusion = compared["heads"][next(iter(compared["heads"]))]["confusion"]
@@ -186,7 +193,7 @@ def _tell_comparison(compared: dict[str, Any]) -> None:
     if compared["test"] is not None:
         test = compared["test"]
         say(
-            f"on {test['events']} labelled events: {test['better']} better, {test['worse']} worse, p = "
+            f"on {number_of(test['events'], 'labelled event')}: {test['better']} better, {test['worse']} worse, p = "
             f"{test['p_value']:.2g} (exact McNemar)"
         )
     if compared["silent"]:
@@ -194,12 +201,14 @@ def _tell_comparison(compared: dict[str, Any]) -> None:
 
 
 def _tell_release(name: str, metrics: dict[str, Any]) -> None:
+    from models.figures import number_of
+
     if metrics["accuracy"] is not None:
         low, high = metrics["accuracy_ci95"]
         say(
             f"{name}: accuracy {metrics['accuracy']:.4f} (95 % between {low:.4f} and {high:.4f}), macro F1 "
             f"{metrics['macro_f1']:.4f}, "
-            f"{metrics['labelled']} labelled events"
+            f"{number_of(metrics['labelled'], 'labelled event')}"
         )
     if metrics["mean_confidence"] is not None:
         say(

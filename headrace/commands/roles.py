@@ -123,6 +123,7 @@ def _load(
 def _tell_loaded(report: "LoadReport", topic: str, json: bool) -> None:
     from headrace.output import print_json
     from headrace.terminal import field, say, say_rejected
+    from models.figures import number_of
 
     say_rejected(report.rejected)
     if report.without and report.sent:
@@ -144,7 +145,10 @@ def _tell_loaded(report: "LoadReport", topic: str, json: bool) -> None:
         rejects = [{"line": reject.line, "reason": reject.reason} for reject in report.rejected]
         print_json(summary | ({"rejected_rows": rejects} if rejects else {}))
     else:
-        say(f"{report.sent} records sent to {topic}, {len(report.rejected)} rows rejected, {report.seconds:.1f} s")
+        say(
+            f"{number_of(report.sent, 'record')} sent to {topic}, "
+            f"{number_of(len(report.rejected), 'row')} rejected, {report.seconds:.1f} s"
+        )
 
 
 def _workers_refusal(apps: list[str]) -> str:

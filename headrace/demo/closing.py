@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from headrace.demo.wording import shortened, timed
+from models.figures import number_of, readable
 
 GATE_SHOWN: Final = 240  # characters of what the gate said; its page has the rest
 
@@ -10,7 +11,8 @@ GATE_SHOWN: Final = 240  # characters of what the gate said; its page has the re
 def closing_words(report: dict[str, Any], home: str) -> str:
     """What happened, and three commands to go on with."""
     lines = [
-        f"{report['events']} events came in, {report['decisions']} decisions went out, {report['indexed']} stand "
+        f"{number_of(report['events'], 'event')} came in, "
+        f"{number_of(report['decisions'], 'decision')} went out, {report['indexed']} stand "
         f"in the store: "
         f"{report['lost']} lost, {report['duplicated']} doubled.",
         f"From a record to its decision: p50 {report['latency_ms']['p50']:.0f} ms, p99 "
@@ -20,7 +22,7 @@ def closing_words(report: dict[str, Any], home: str) -> str:
         after = (
             ""
             if episode["onset_event"] is None
-            else f" ({episode['detected_event'] - episode['onset_event']} events after it began)"
+            else f" ({number_of(episode['detected_event'] - episode['onset_event'], 'event')} after it began)"
         )
         noticed = f"Drift in {episode['app']}, noticed at event {episode['detected_event']}{after}"
         lines.append(f"{noticed}: {timed(episode['summary'])}")
@@ -30,11 +32,13 @@ def closing_words(report: dict[str, Any], home: str) -> str:
     for release in report["releases"]:
         lines.append(
             f"{release['app']}@{release['to']} replaced {release['app']}@{release['from']}: on "
-            f"{release['held_out_texts']} held-out texts from after "
+            f"{number_of(release['held_out_texts'], 'held-out text')} from after "
             f"the onset accuracy went from {release['accuracy_before']:.1%} to {release['accuracy_after']:.1%}."
         )
     lines += [f"Why it was released: {swap['verdict_page']}" for swap in report["releases"] if "verdict_page" in swap]
-    lines += [f"  “{one['text']}” was {one['was']}, is now {one['now']}" for one in report["mended"]]
+    lines += [
+        f"  “{one['text']}” was {readable(one['was'])}, is now {readable(one['now'])}" for one in report["mended"]
+    ]
     if report["entity_alert"]:
         lines.append(f"Alert about a company that texts name: {report['entity_alert']}.")
     if (item := report["new_item"]) and item["lists"]:
@@ -45,13 +49,14 @@ def closing_words(report: dict[str, Any], home: str) -> str:
     if (answered := report["answered_from_bank"])["texts"]:
         first = answered["examples"][0]
         lines.append(
-            f"{answered['texts']} texts that no ready answer fits were answered from the bank, the first: "
+            f"{number_of(answered['texts'], 'text')} that no ready answer fits were answered from the bank, the first: "
             f"“{first['text']}” by “{first['question']}”, confidence {first['confidence']:.2f}."
         )
     for app, talks in report["conversations"].items():
         twice = "none" if not talks["twice"] else str(talks["twice"])
         lines.append(
-            f"{talks['told']} customers of {app} were told something, {twice} of it twice. {talks['alone']} needed "
+            f"{number_of(talks['told'], 'customer')} of {app} were told something, {twice} "
+            f"of it twice. {talks['alone']} needed "
             f"nobody else; {talks['with_people']} stand with people, who have `headrace conversations` on a Kafka."
         )
     if not report["drift"]:

@@ -13,6 +13,7 @@ from connectors.ports import Publisher, TopicReader
 from headrace.demo.ledger import Ledger
 from headrace.demo.scenario import BANK_QUESTION_EVERY, LabelledText, TextStream
 from headrace.topic_records import decisions_of
+from models.figures import readable
 from retrain.text_keys import denser_tests, is_held_out
 from streams.application import Application
 from streams.clock import wall_clock_ms
@@ -177,7 +178,7 @@ class Agents(threading.Thread):
         was, right = decision["labels"][head]["label"], truth.labels[head]
         if is_urgent and was != right and self._shown < LABELS_SHOWN:
             self._shown += 1
-            self._ledger.tell(f"“{truth.text}” is {right}, not {was}, says {by}", "label")
+            self._ledger.tell(f"“{truth.text}” is {readable(right)}, not {readable(was)}, says {by}", "label")
 
     def _label(
         self,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from headrace.demo.ledger import Ledger
 from headrace.process.builder import ProcessRoles
+from models.figures import number_of
 from streams.wire.records import Release
 
 AFTER_RELEASE_SHARE = 0.2  # of the planned time that goes on after a release, so that its effect is seen
@@ -39,7 +40,7 @@ class Teller:
         requests = [request for monitor in self.built.monitors.values() for request in monitor.counts.requests]
         verdicts, labels = list(self.built.job.verdicts), sum(self.ledger.labelled.values())
         for request in requests[self._requests :]:
-            words = f"people have labelled {request.evidence['labels']} more texts of {request.app}"
+            words = f"people have labelled {number_of(request.evidence['labels'], 'more text')} of {request.app}"
             is_first = request.app not in self.ledger.in_training
             then = (
                 "a challenger is trained on them too"

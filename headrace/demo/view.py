@@ -12,6 +12,7 @@ from rich.text import Text
 from headrace.demo.ledger import RECENT, Happening, Kind, Ledger, Seen
 from headrace.demo.wording import shortened
 from headrace.terminal import field, plain
+from models.figures import number_of, readable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 CURVE_POINTS: Final = 24
@@ -52,7 +53,9 @@ class View:
             labelled = dict(self._ledger.labelled)
         is_wide = options.max_width >= WIDE
         footer = self._footer(labelled, is_wide) if self._ledger.has_begun else "getting ready: no customer writes yet"
-        story += [Happening(0.0, "mended", f"“{one.text}”: {one.now}, was {one.was}") for one in mended]
+        story += [
+            Happening(0.0, "mended", f"“{one.text}”: {readable(one.now)}, was {readable(one.was)}") for one in mended
+        ]
         firing = [Happening(0.0, "alert", alert.summary) for alert in self._ledger.firing()]
         width = options.max_width - 4
         pinned = _story(firing, lines, width)
@@ -71,7 +74,10 @@ class View:
         latency = self._ledger.latency()
         p50, p99 = f"{latency['p50']:.0f} ms", f"{latency['p99']:.0f} ms"
         if not is_wide:
-            return f"{self._ledger.seconds:.0f} s · p50 {p50}, p99 {p99} · {sum(labelled.values())} labels of people"
+            return (
+                f"{self._ledger.seconds:.0f} s · p50 {p50}, p99 {p99} · "
+                f"{number_of(sum(labelled.values()), 'label')} of people"
+            )
         return (
             f"{self._ledger.seconds:.0f} s · half decided within {p50}, 99 % within {p99} · "
             f"people labelled {labelled['random']} drawn at random, corrected {labelled['correction']}"
@@ -127,7 +133,7 @@ def _decisions(seen: Sequence[Seen]) -> Table:
         queue = f"→ {one.action.removeprefix('queue:')}" if one.action != "none" else ""
         sure = "" if one.probability is None else f"{one.probability:.0%}"
         leads_to = one.action if one.probability is None else queue
-        cells = (field(one.app), field(one.text), field(one.label), sure, field(leads_to))
+        cells = (field(one.app), field(one.text), field(readable(one.label)), sure, field(leads_to))
         table.add_row(Text(mark, style), *(Text(cell) for cell in cells))
     return table
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from headrace.pages import page_environment
+from models.figures import number_of
 from models.shares import wilson_interval
 from retrain.cost import WATTS_PER_CORE
 from retrain.training_data import CARD_ROLE, attach_file
@@ -152,13 +153,14 @@ def _compression(done: Mapping[str, Any]) -> str:
         if names
         else ""
     )
-    taught = f"taught by that release on {done['texts']} texts, " if "distillation" in done else ""
+    taught = f"taught by that release on {number_of(done['texts'], 'text')}, " if "distillation" in done else ""
     return (
-        f"Made smaller out of version {done['parent']}: {len(done['layers'])} layers, {sum(done['heads'])} attention "
+        f"Made smaller out of version {done['parent']}: "
+        f"{number_of(len(done['layers']), 'layer')}, {sum(done['heads'])} attention "
         f"heads and {sum(done['feed_forward_units'])} feed-forward units are left, {taught}INT8 by "
         f"{done['quantization']}. {compared['speed_ratio']} times as many texts a second; accuracy "
         f"{100 * compared['accuracy_change']:+.2f} points (95 % between {low:+.2f} and {high:+.2f}, the same "
-        f"{compared['texts']} test texts, all by the encoder).{said}"
+        f"{number_of(compared['texts'], 'test text')}, all by the encoder).{said}"
     )
 
 

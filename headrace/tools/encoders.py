@@ -21,6 +21,7 @@ from headrace.settings import Settings, load_settings
 from headrace.terminal import field, say, show_table
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.figures import number_of
 
 COMPARED_TEXTS: Final = 64  # of those that fixed the INT8 scales
 
@@ -95,7 +96,8 @@ def check_encoder(name: str, json: bool) -> None:
         return print_json(_described(source) | {"cosine_mean": round(mean, 4), "cosine_lowest": round(lowest, 4)})
     of_files = "every file as published" if source.name in ENCODERS else "a folder of your own"
     return say(
-        f"{source.name}: {of_files}, weights sha256 {source.sha256}; INT8 against FP32 on {len(texts)} texts: cosine "
+        f"{source.name}: {of_files}, weights sha256 {source.sha256}; INT8 against FP32 on "
+        f"{number_of(len(texts), 'text')}: cosine "
         f"{mean:.4f}, lowest {lowest:.4f}"
     )
 

@@ -15,6 +15,7 @@ from headrace.terminal import field, say, show_table
 from headrace.tools.releases.sheet import sheet, strategy_in_words
 from headrace.wiring import Wiring
 from models.errors import ConfigError, ConnectorError
+from models.figures import number_of
 from models.recommendation.adapting.release import is_map
 from streams.clock import wall_clock_ms
 from streams.wire.records import Release, Step, format_time
@@ -58,7 +59,7 @@ def list_models(json: bool) -> None:
                 strategy_in_words(row),
                 row["parent"],
                 row["accuracy"],
-                "" if row["train_rows"] is None else f"{row['train_rows']} texts",
+                "" if row["train_rows"] is None else f"{number_of(row['train_rows'], 'text')}",
             )
             for row in rows
         ],

@@ -8,6 +8,7 @@ from headrace.settings import load_settings
 from headrace.terminal import say
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.figures import number_of
 from streams.wire.records import Release
 
 
@@ -25,7 +26,8 @@ def prune_models(name: str | None, *, keep: int, yes: bool, json: bool) -> None:
     for model, version in garbage.versions:
         say(f"{model}@{version}")
     say(
-        f"{'removed' if yes else 'would go'}: {len(garbage.versions)} versions, {len(garbage.blobs)} files "
+        f"{'removed' if yes else 'would go'}: {len(garbage.versions)} versions, "
+        f"{number_of(len(garbage.blobs), 'file')} "
         f"({garbage.bytes / 1e6:.1f} MB), {len(garbage.leftovers)} left by publishers that died"
         + ("" if yes else "; --yes removes them")
     )

@@ -16,6 +16,7 @@ from headrace.training.from_file import TrainingRequest, prepare_folder, registe
 from headrace.training.pictures.folder import PictureOrder
 from headrace.training.pictures.training import train_on_pictures
 from headrace.wiring import Wiring
+from models.figures import number_of
 from retrain.job import PackedRelease
 from retrain.progress import Progress
 from streams.application import Application
@@ -90,7 +91,8 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
     if "micro_f1" in (primary := next(iter(report["heads"].values()))):
         say(f"micro F1  {primary['micro_f1']:.4f}  (several labels for a text; accuracy: all of them right)")
     say(
-        f"accuracy  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, {report['test_rows']} texts "
+        f"accuracy  {report['accuracy']:.4f}  (95 % between {low:.4f} and {high:.4f}, "
+        f"{number_of(report['test_rows'], 'text')} "
         f"never trained on)"
     )
     say(f"macro F1  {report['macro_f1']:.4f}")
@@ -113,7 +115,7 @@ def _tell_training(report: dict[str, Any], json: bool) -> None:
     _tell_polarity(report.get("polarity"))
     say(
         f"{report['train_rows']} texts trained in {report['seconds']:.0f} s, {report['model_bytes'] / 1e6:.1f} MB, "
-        f"{len(report['rejected_rows'])} rows rejected"
+        f"{number_of(len(report['rejected_rows']), 'row')} rejected"
     )
     if "pictures" in report:
         tell_pictures(report["pictures"])
@@ -154,7 +156,7 @@ def _tell_entities(entities: dict[str, Any] | None) -> None:
         return
     for rejected in entities["rejected_rows"]:
         say(f"entities, line {rejected['line']}: {field(rejected['reason'])}", error=True)
-    words = f"entities: {entities['names']} looked for; trained on {entities['train_texts']} texts"
+    words = f"entities: {entities['names']} looked for; trained on {number_of(entities['train_texts'], 'text')}"
     test = entities["test"]
     if test is not None:
         words += (
@@ -182,7 +184,10 @@ def _tell_neutral_words(neutral: dict[str, int] | None) -> None:
 def _tell_polarity(polarity: dict[str, Any] | None) -> None:
     """What composes, by `--polarity` or the application."""
     if polarity is not None:
-        say(f"good and bad are composed for {', '.join(polarity['heads'])}: {polarity['listed']} words and phrases")
+        say(
+            f"good and bad are composed for {', '.join(polarity['heads'])}: "
+            f"{number_of(polarity['listed'], 'word')} and phrases"
+        )
 
 
 def _tell_augmentation(augmentation: dict[str, Any] | None) -> None:
@@ -193,11 +198,11 @@ def _tell_augmentation(augmentation: dict[str, Any] | None) -> None:
         beside = f" beside {', '.join(trial['beside'])}" if trial["beside"] else ""
         say(
             f"augmentation by {trial['method']}{beside}: {trial['accuracy_before']:.4f} without, "
-            f"{trial['accuracy_after']:.4f} with it, of {trial['texts']} texts not trained on "
+            f"{trial['accuracy_after']:.4f} with it, of {number_of(trial['texts'], 'text')} not trained on "
             f"({'on' if trial['method'] in augmentation['methods'] else 'off'})"
         )
     on = ", ".join(augmentation["methods"]) or "none: nothing helped beyond chance"
-    say(f"augmentation: {on}; {augmentation['copies']} texts made")
+    say(f"augmentation: {on}; {number_of(augmentation['copies'], 'text')} made")
 
 
 def _rejection_in_words(rejection: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from models.figures import number_of
 from retrain.feedback.opinions import TextLabel
 from retrain.feedback.policy import REASONS, SECOND_OPINIONS
 from retrain.feedback.relabelling import Direction
@@ -89,7 +90,8 @@ class FeedbackReport:
             return ""
         counts = "; ".join(f"{count} ({REASONS[reason]})" for reason, count in self.counts.items())
         words = (
-            f"of {self.taken + len(self.set_aside):,} labelled texts {len(self.set_aside):,} do not count yet: {counts}"
+            f"of {number_of(self.taken + len(self.set_aside), 'labelled text')} "
+            f"{len(self.set_aside):,} do not count yet: {counts}"
         )
         if self.directions:
             first = self.directions[0]

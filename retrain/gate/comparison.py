@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
+from models.figures import number_of
 from retrain.evaluation.significance import paired_p_value
 from retrain.paired_bounds import drop_bound
 
@@ -41,7 +42,7 @@ class Comparison:
         """All of it, for people."""
         low, high = self.gain_ci95
         return (
-            f"{self.challenger_accuracy:.1%} against {self.champion_accuracy:.1%} on {self.texts} texts, "
+            f"{self.challenger_accuracy:.1%} against {self.champion_accuracy:.1%} on {number_of(self.texts, 'text')}, "
             f"{self.gain * 100:+.1f} points (95 %: {low * 100:+.1f} to {high * 100:+.1f}; "
             f"{self.only_challenger} better, {self.only_champion} worse)"
         )
@@ -53,7 +54,8 @@ def compare(champion_right: NDArray[np.bool_], challenger_right: NDArray[np.bool
     """
     if champion_right.shape != challenger_right.shape:
         raise TrainingDataError(
-            f"compared {len(champion_right)} with {len(challenger_right)} texts; score both on the same ones"
+            f"compared {len(champion_right)} with "
+            f"{number_of(len(challenger_right), 'text')}; score both on the same ones"
         )
     only_champion = int((champion_right & ~challenger_right).sum())
     only_challenger = int((challenger_right & ~champion_right).sum())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
+from models.figures import number_of
 from models.label_sets import is_among, labels_of
 from retrain.data import Row
 from retrain.evaluation.scoring import HeadMetrics
@@ -118,7 +119,7 @@ def _in_words(head: str, where: str, comparison: Comparison, answer: NoWorse) ->
     else:
         said = f"{head} on {where}: {comparison.words}"
     labels = _more_labels(where, answer)
-    more = "" if labels is None else f": {labels:,} more labels drawn at random"
+    more = "" if labels is None else f": {number_of(labels, 'more label')} drawn at random"
     if answer.outcome == "passed":
         bound = round(answer.bound * 100, 1) + 0.0  # a loss, and never -0.0; below 0 it is a gain
         how = f"gains at least {-bound:.1f}" if bound < 0 else f"loses at most {bound:.1f}"
@@ -185,7 +186,10 @@ def _label_check(head: str, judged: Sequence[LabelChange], place: int, is_suspec
         return None
     figures: dict[str, float | int | str | None] = {"head": head, "label": change.label, "texts": change.texts}
     figures["loss_probability"] = probability
-    fall = f"{head}={change.label} falls from {change.before:.2f} to {change.after:.2f} on {change.texts} texts: with"
+    fall = (
+        f"{head}={change.label} falls from {change.before:.2f} to {change.after:.2f} on "
+        f"{number_of(change.texts, 'text')}: with"
+    )
     words = f"{fall} {probability:.0%} it loses more than {_ALLOWED}"
     if probability <= SURE:
         texts, lost, won = (
@@ -193,7 +197,9 @@ def _label_check(head: str, judged: Sequence[LabelChange], place: int, is_suspec
         )
         figures["more_texts"] = more = texts_that_clear(texts, lost, won, place, SOUND if is_suspect else DOUBTFUL)
         words += ", too few texts to say" + (", and it held up a challenger before" if is_suspect else "")
-        words += "" if more is None else f"; {more} more test texts of it that are decided as before would do"
+        words += (
+            "" if more is None else f"; {number_of(more, 'more test text')} of it that are decided as before would do"
+        )
     return Check(f"{head}={change.label}", "refused", words, figures)
 
 

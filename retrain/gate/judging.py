@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.figures import in_few_digits
+from models.figures import in_few_digits, number_of
 from retrain.data import Row
 from retrain.entities.comparing import EntityComparison
 from retrain.evaluation.scoring import HeadMetrics
@@ -119,7 +119,7 @@ def _gain_check(head: str, overall: Comparison, evidence: Evidence, live: Compar
         return Check(f"{head} is better", "refused", f"the challenger is not better, {overall.words}", figures)
     if evidence.more_texts is None:
         return Check(f"{head} is better", "refused", f"the gain may be chance, {counted}", figures)
-    more = f"{figures['more_labels']:,} more labels drawn at random"
+    more = f"{figures['more_labels']} more labels drawn at random"
     words = f"too few texts to say, {counted}; {more}, if it goes on so"
     return Check(f"{head} is better", "refused", words, figures)
 
@@ -127,7 +127,9 @@ def _gain_check(head: str, overall: Comparison, evidence: Evidence, live: Compar
 def _of_live(overall: Comparison, live: Comparison | None) -> str:
     if live is None or live.texts in (0, overall.texts):
         return ""
-    return f"; of {live.texts} live ones {live.challenger_accuracy:.1%} against {live.champion_accuracy:.1%}"
+    return (
+        f"; of {number_of(live.texts, 'live one')} {live.challenger_accuracy:.1%} against {live.champion_accuracy:.1%}"
+    )
 
 
 def _verdict(
@@ -168,7 +170,7 @@ def _reason(primary: str, overall: Comparison, checks: Sequence[Check]) -> Itera
         corpus = [check for check in few if check.figures.get("where") == CORPUS]
         if others := [check for check in few if check not in corpus]:
             more = max(int(check.figures.get("more_labels") or 0) for check in others)
-            would = f": {more:,} more labels drawn at random would tell" if more else ""
+            would = f": {number_of(more, 'more label')} drawn at random would tell" if more else ""
             yield f"too few texts to say that {_names(others)}{would}"
         if corpus:
             yield f"the corpus has too few test texts to say that {_names(corpus)}"

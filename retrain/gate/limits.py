@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingDataError
+from models.figures import number_of
 from retrain.evaluation.reliability import expected_calibration_error
 from retrain.evaluation.scoring import HeadMetrics
 from retrain.gate.comparison import compare
@@ -77,7 +78,7 @@ def _calibration(champion: HeadMetrics, challenger: HeadMetrics, max_increase: f
     is_worse = after - before > max_increase and _surely_rises(champion, challenger, max_increase, significance)
     words = (
         f"{challenger.head}'s probabilities are off by {after:.3f} (calibration error) against {before:.3f} on "
-        f"{challenger.texts} texts"
+        f"{number_of(challenger.texts, 'text')}"
     )
     figures = {"texts": challenger.texts, "before": before, "after": after}
     return Check(f"calibration of {challenger.head}", "refused" if is_worse else "passed", words, figures)

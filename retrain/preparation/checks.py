@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from models.figures import number_of
 from models.languages import language_of
 from models.personal_data import REGIONS, find_personal_data
 from retrain.data import SPLITS
@@ -86,9 +87,9 @@ def text_findings(
         if script not in common and script != NO_SCRIPT:
             findings.append(Finding("script", (row.line,), script))
         if len(row.text) > long:
-            findings.append(Finding("long", (row.line,), f"{len(row.text)} characters"))
+            findings.append(Finding("long", (row.line,), f"{number_of(len(row.text), 'character')}"))
         elif len(row.text) < 40 and sum(character.isalnum() for character in row.text) < 2:
-            findings.append(Finding("short", (row.line,), f"{len(row.text.strip())} characters"))
+            findings.append(Finding("short", (row.line,), f"{number_of(len(row.text.strip()), 'character')}"))
     progress("reading texts", len(rows), len(rows))
     return findings
 

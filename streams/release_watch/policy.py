@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
+from models.figures import number_of
 from streams.release_watch.comparison import Comparison, Role
 from streams.release_watch.settings import ReleaseSettings
 from streams.wire.records import Candidate, Release
@@ -95,7 +96,8 @@ def _step(
     name = f"as {candidate.stage}"
     if candidate.stage == "canary" and share is not None and comparison.split_is_broken(share):
         return "stop", (
-            f"{name} it decided {comparison.taken} of {comparison.keys} keys, and should decide {share:.1%} "
+            f"{name} it decided {comparison.taken} of "
+            f"{number_of(comparison.keys, 'key')}, and should decide {share:.1%} "
             f"of them: the split is broken, so nothing that was seen can be trusted"
         )
     if comparison.worse:

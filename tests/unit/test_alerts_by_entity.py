@@ -82,6 +82,13 @@ def test_stories_count_for_the_entities_that_the_rule_asks_for() -> None:
     assert list(surges.counts.heard) == [("entities", "bolt")]
 
 
+def test_a_summary_says_a_label_as_words_and_one_text_as_one() -> None:
+    counted = Threshold(ThresholdRule(kind="threshold", head="sentiment", label="very_bad", count=1, minutes=60))
+    said = [found.summary for number in (1, 2) for _, found in counted.observe(signal(number, "very_bad", {}), 1, 1)]
+    assert said[0] == "1 text was very bad in 60 minutes; the limit is 1"
+    assert said[1].startswith("2 texts were very bad")
+
+
 def test_news_of_two_companies_by_one_template_is_two_stories_of_a_topic() -> None:
     rule = StoriesRule(kind="stories", by=("sentiment",))
     rules = StoryRules([rule], "sentiment")

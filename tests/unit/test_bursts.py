@@ -133,7 +133,8 @@ def test_the_alert_says_how_many_in_how_long_and_how_unusual() -> None:
         100,
         1 / 30,
     )
-    assert burst_alert("support", "3", burst).summary == "support: label 33: 40 in 10 minutes, 12 times its usual."
+    summary = burst_alert("support", "3", burst).summary
+    assert summary == "support: label 33: 40 texts in 10 minutes, 12 times its usual."
 
 
 def test_labels_that_nobody_knows_take_no_memory_for_good_and_hide_no_burst() -> None:

@@ -184,7 +184,7 @@ def test_a_file_in_another_encoding_is_refused_and_one_bad_row_among_many_is_dro
     path.write_bytes(b"text,label\n" + b"".join(rows) + "Tür,a\nÖl,a\nMüll,a\n".encode("latin-1"))
     refused = CliRunner().invoke(app, command)
     assert isinstance(refused.exception, HeadraceError)
-    assert "3 rows of data.csv hold bytes that are not UTF-8 and would be dropped" in str(refused.exception)
+    assert "data.csv has bytes that are not UTF-8 in 3 rows, which would be dropped" in str(refused.exception)
     assert [file.name for file in tmp_path.iterdir()] == ["data.csv"]
     path.write_bytes(b"text,label\n" + b"".join(rows) + "Tür,a\n".encode("latin-1"))
     assert json.loads(CliRunner().invoke(app, command).stdout)["dropped"] == {"unreadable": 1}

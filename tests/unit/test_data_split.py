@@ -138,7 +138,7 @@ def test_a_label_of_one_text_trains_and_one_of_two_is_tested() -> None:
     ("rows", "options", "words"),
     [
         ([{"text": "a", "label": "x"}], (), "too little to be split"),
-        ([{"text": "a", "label": "x"}, {"text": "", "label": "x"}], (), "have no text, the first in line 3"),
+        ([{"text": "a", "label": "x"}, {"text": "", "label": "x"}], (), "1 row without a text, the first in line 3"),
         ([{"text": "a", "split": "x"}, {"text": "b", "split": "x"}], (), "has a column 'split' already"),
         ([{"text": "a", "at": "noon"}, {"text": "b", "at": "1"}], ("--time", "at"), "line 2: 'noon' is no time"),
         ([{"text": "a", "at": "nan"}, {"text": "b", "at": "1"}], ("--time", "at"), "line 2: 'nan' is no time"),

@@ -117,14 +117,14 @@ def test_the_view_shows_decisions_the_alert_while_it_fires_and_what_a_release_me
     picture = shown(ledger)
     for words in (
         "✓ support",
-        "battery_recall",
+        "battery recall",
         "43%",
         "→ logistics",
         "50%",
         "▽ resolved support, drift: support@2 serves",
     ):
         assert words in picture
-    assert "“is my scooter recalled”: battery_recall, was double_charge" in picture
+    assert "“is my scooter recalled”: battery recall, was double charge" in picture
     assert not ledger.is_drifting("support")
 
 

@@ -50,7 +50,7 @@ def _list(
             print_json(as_json(one, one.id))
     elif waiting:
         show_table(
-            ("conversation", "queue", "who", "priority", "answer by", "why"),
+            ("conversation", "queue", "who", "priority", "answer by (UTC)", "why"),
             [row(one, wall_clock_ms()) for one in waiting],
         )
     else:

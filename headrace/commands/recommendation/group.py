@@ -105,8 +105,12 @@ _LEFT_OUT = {
 def _print(report: dict[str, Any], repeats: str) -> None:
     from headrace.terminal import field, say, show_table
     from headrace.tools.recommendation.reasons import reason
+    from models.figures import number_of
 
-    say(f"{report['events']:,} events of {report['users']:,} users; the catalogue as its {report['catalogue']} has it")
+    say(
+        f"{number_of(report['events'], 'event')} of {number_of(report['users'], 'user')}; the "
+        f"catalogue as its {report['catalogue']} has it"
+    )
     if not report["known"]:
         say(f"nothing is known of {field(report['user'])}: what others touch now")
     if not report["items"]:

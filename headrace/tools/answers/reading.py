@@ -8,6 +8,7 @@ from connectors.documents import MAX_ID_BYTES
 from connectors.ports import Answer
 from connectors.table_files import Reject, Table, open_table
 from models.errors import ConfigError
+from models.figures import number_of
 
 MOST_CHARACTERS = 20_000  # of a question or of an answer
 BETWEEN_IDS = "|"
@@ -94,7 +95,7 @@ def _text(fields: dict[str, Any], name: str, most: int) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{name} is empty" if value in (None, "") or isinstance(value, str) else f"{name} is no text")
     if len(value) > most:
-        raise ValueError(f"{name} is {len(value)} characters long, {most} can be kept")
+        raise ValueError(f"{name} is {number_of(len(value), 'character')} long, {most} can be kept")
     return value.strip()
 
 

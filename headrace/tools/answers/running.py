@@ -24,7 +24,7 @@ from headrace.tools.digest.reading import decisions_between
 from headrace.wiring import Wiring
 from models.answers.measures import Asked, Measures, measure
 from models.errors import ConfigError
-from models.figures import moment
+from models.figures import moment, number_of
 from streams.application import AnswerBankSpec
 from streams.application.names import meant_instead
 
@@ -45,7 +45,7 @@ def add_file(app: str, file: Path, json: bool) -> None:
     else:
         say(
             f"{report.created} added, {report.replaced} replaced, {report.unchanged} as they were"
-            + (f", {len(rejected)} lines not taken" if rejected else "")
+            + (f", {number_of(len(rejected), 'line')} not taken" if rejected else "")
         )
     _publish_where_workers_ask(app, json)
 
@@ -81,8 +81,11 @@ def _publish_where_workers_ask(app: str, json: bool) -> None:
 
 def _told(published: Published, topic: str) -> str:
     if not published.written and not published.removed:
-        return f"{topic} says so already: {published.stands} entries"
-    return f"{topic}: {published.written} entries written, {published.removed} taken out, {published.stands} stand"
+        return f"{topic} says so already: {number_of(published.stands, 'entry', 'entries')}"
+    return (
+        f"{topic}: {number_of(published.written, 'entry', 'entries')} written, "
+        f"{published.removed} taken out, {published.stands} stand"
+    )
 
 
 def remove_ids(app: str, ids: Sequence[str], everything: bool, json: bool) -> None:
@@ -161,7 +164,9 @@ def list_missing(app: str, days: int, least: int, limit: int, json: bool) -> Non
     if json:
         return print_json({"missing": [asdict(one) for one in shown], "groups": len(found)})
     if not shown:
-        return say(f"no {least} texts of the last {days} days that nothing answered ask the same")
+        return say(
+            f"no {number_of(least, 'text')} of the last {number_of(days, 'day')} that nothing answered ask the same"
+        )
     rows = [
         (one.texts, (one.name or "…", moment(one.newest)), tuple(field(text, TEXT_CHARACTERS) for text in one.examples))
         for one in shown
@@ -190,7 +195,7 @@ def check_file(app: str, file: Path, least: float | None, json: bool) -> None:
     figures = measure(asked)
     if json:
         return print_json({**asdict(figures), "confidence": least, "rejected": len(rejected)})
-    return show_table(("figure", "value"), _rows(figures, least), title=f"{figures.questions} questions")
+    return show_table(("figure", "value"), _rows(figures, least), title=f"{number_of(figures.questions, 'question')}")
 
 
 def _rows(figures: Measures, least: float) -> list[tuple[str, str]]:

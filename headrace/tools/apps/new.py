@@ -21,6 +21,7 @@ from headrace.tools.apps.questions import TAKEN_COLUMNS, Sheet, StarterHead, rea
 from headrace.tools.data.files import new_file, write_new
 from headrace.tools.data.writing import write_sheet
 from models.errors import ConfigError
+from models.figures import number_of
 from streams.application import Application, parse_application
 from streams.application.names import NAME_IN_WORDS, NAME_PATTERN
 
@@ -126,7 +127,8 @@ def _heads(starter: Starter, examples: Sequence[dict[str, str]]) -> Iterator[Sta
     columns = [name for name in examples[0] if name != "text"]
     if len(starter.heads) > len(columns):
         raise ConfigError(
-            f"--heads names {len(starter.heads)} questions, and the examples answer {len(columns)} at most; begin with "
+            f"--heads names {number_of(len(starter.heads), 'question')}, and the examples "
+            f"answer {len(columns)} at most; begin with "
             f"these, and copy a [[heads]] table for each further one"
         )
     meant = {head: column for head in starter.heads for column, names in USUAL_NAMES.items() if head in names}

@@ -17,6 +17,7 @@ from headrace.terminal import field, say, show_table, some_of
 from headrace.tools.apps.problems import Problem
 from headrace.wiring import Wiring
 from models.errors import ConfigError, HeadraceError, MessageError
+from models.figures import number_of
 from models.recommendation.events import ACTIONS, UserEvent
 from models.recommendation.recommender import Recommender
 from streams.application import Application
@@ -94,7 +95,7 @@ def tell_shop(proof: ShopProof, *, json: bool) -> None:
     ]
     if rows:
         show_table(("user", f"the first {_SHOWN} of the list"), rows)
-    say(f"{proof.items:,} items, {proof.events:,} events")
+    say(f"{number_of(proof.items, 'item')}, {number_of(proof.events, 'event')}")
     for problem in proof.problems:
         say(f"{field(problem.field)}: {field(problem.says)}")
     for note in proof.notes:

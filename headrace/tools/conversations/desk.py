@@ -12,7 +12,7 @@ from headrace.terminal import some_of
 from headrace.topic_records import all_records, decisions_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError, MessageError
-from models.figures import moment, readable
+from models.figures import minute, moment, readable
 from streams.application import Application
 from streams.clock import wall_clock_ms
 from streams.wire.records import ConversationChange, HeldConversation, decode, format_time
@@ -171,7 +171,7 @@ def screen(held: HeldConversation, now_ms: int = 0) -> list[tuple[str, str]]:
     if about:
         lines.append(("about", about))
     lines += [(slot.name, slot.value) for slot in held.slots]
-    lines += [(name, " → ".join(labels)) for name, labels in held.courses.items() if labels]
+    lines += [(readable(name), " → ".join(map(readable, labels))) for name, labels in held.courses.items() if labels]
     names = {"customer": "customer", "headrace": "Headrace"}
     for one in held.said:
         lines.append((names.get(one.by, one.person or "person"), one.text.strip() or "(no words)"))
@@ -183,12 +183,14 @@ def _about(held: HeldConversation) -> str:
     """The conversation's matter. Where its last message is about that, how probable it is."""
     last = held.intents[-1] if held.intents else None
     if last is None or (held.intent is not None and held.intent != last.label):
-        return held.intent or ""
-    sure = f"{last.label} {last.probability:.0%}"
+        return readable(held.intent or "")
+    about, sure = readable(last.label), f"{last.probability:.0%} sure"
     if not last.rejected:
-        return sure
+        return f"{about}, {sure} by the last message"
     before = next((one.label for one in reversed(held.intents) if not one.rejected), None)
-    return f"{sure} (not sure)" if before is None else f"{before}; the last message is not understood"
+    return (
+        f"perhaps {about}, only {sure}" if before is None else f"{readable(before)}; the last message is not understood"
+    )
 
 
 def _is_late(held: HeldConversation, now_ms: int) -> bool:
@@ -199,7 +201,7 @@ def _is_late(held: HeldConversation, now_ms: int) -> bool:
 def row(held: HeldConversation, now_ms: int = 0) -> tuple[str, ...]:
     """Of a list: what tells people which one to take. Where its queue is all that there is to say of why, what it is
     about. now_ms: see `screen`."""
-    until = "" if held.respond_by is None else f"{held.respond_by[5:16].replace('T', ' ')}Z"
+    until = "" if held.respond_by is None else minute(held.respond_by) or held.respond_by
     until += " late" if _is_late(held, now_ms) else ""
     says_queue = held.reason == f"goes to {held.queue}"
     why = (_about(held) or held.reason) if says_queue else held.reason

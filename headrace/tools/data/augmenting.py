@@ -14,6 +14,7 @@ from headrace.tools.data.writing import check_format, write_rows
 from headrace.training.augmentation import AugmentOrder, methods_of
 from headrace.wiring import Wiring
 from models.errors import TrainingDataError
+from models.figures import number_of
 from retrain.preparation.rows import DataRow, Where, with_texts
 
 COLUMNS: Final = ("line", "method", "text", "made")
@@ -61,7 +62,10 @@ def _count(rows: Sequence[DataRow], made: Sequence[str]) -> int:
 
 
 def _tell(output: Path, rows: Sequence[DataRow], made: Mapping[str, Sequence[str]], counts: Mapping[str, int]) -> None:
-    say(f"{output}: " + ", ".join(f"{name} made {count} texts of {len(rows)}" for name, count in counts.items()))
+    say(
+        f"{output}: "
+        + ", ".join(f"{name} made {number_of(count, 'text')} of {len(rows)}" for name, count in counts.items())
+    )
     shown = [
         (name, field(row.text, _WIDTH), field(text, _WIDTH))
         for name, texts in made.items()

@@ -11,6 +11,7 @@ from headrace.terminal import say, show_table
 from headrace.tools.data.files import page_path, write_page
 from headrace.tools.data.reading import DataFile, Source
 from headrace.tools.data.report import report_of
+from models.figures import number_of
 from retrain.preparation.checks import check_rows
 from retrain.preparation.findings import KINDS
 from retrain.preparation.rows import Where
@@ -70,8 +71,9 @@ def _not_checked(file: DataFile, label_errors: bool) -> list[str]:
 def _tell(report: dict[str, Any], page: Path | None) -> None:
     labels, size = report["labels"], report["characters"]
     say(
-        f"{report['file']}: {report['rows']} rows, {len(labels)} labels; half of the texts have at most "
-        f"{size['median']} characters, the longest has {size['longest']}"
+        f"{report['file']}: {number_of(report['rows'], 'row')}, "
+        f"{number_of(len(labels), 'label')}; half of the texts have at most "
+        f"{number_of(size['median'], 'character')}, the longest has {size['longest']}"
     )
     if report["splits"]:
         say("splits: " + ", ".join(f"{name or 'none'} {count}" for name, count in report["splits"].items()))

@@ -13,6 +13,7 @@ from headrace.tools.data.files import new_file, write_new
 from headrace.tools.data.reading import DataFile, Source
 from headrace.tools.data.writing import check_format, write_rows, write_sheet
 from models.errors import TrainingDataError
+from models.figures import number_of
 from models.personal_data import mask_personal_data
 from retrain.preparation.cleaning import Change, Cleaned, clean_rows
 from retrain.preparation.rows import Where
@@ -64,7 +65,8 @@ def refuse_other_encoding(file: DataFile) -> None:
     foreign = sum(reject.reason == NOT_UTF8 for reject in file.rejects)
     if foreign > MOST_NOT_UTF8 * (len(file.rows) + len(file.rejects)):
         raise TrainingDataError(
-            f"{foreign} rows of {file.name} hold bytes that are not UTF-8 and would be dropped: save it as UTF-8 first "
+            f"{file.name} has bytes that are not UTF-8 in {number_of(foreign, 'row')}, which would be dropped: "
+            "save it as UTF-8 first "
             f"(of Windows: iconv -f WINDOWS-1252 -t UTF-8 {file.name} > utf8.csv)"
         )
 
@@ -111,7 +113,10 @@ def _tell(file: DataFile, clean: Cleaned, output: Path, told: Path, json: bool) 
             }
         )
         return
-    say(f"{output}: {len(clean.rows)} of {len(file.rows) + len(file.rejects)} rows; {file.name} is as it was")
+    say(
+        f"{output}: {len(clean.rows)} of "
+        f"{number_of(len(file.rows) + len(file.rejects), 'row')}; {file.name} is as it was"
+    )
     rows = [("dropped", kind, count) for kind, count in dropped.items()]
     rows += [("changed", kind, count) for kind, count in changed.items()]
     if rows:

@@ -10,6 +10,7 @@ from headrace.releases.encoders import default_encoder
 from headrace.settings import load_settings
 from headrace.wiring import Wiring
 from models.errors import ConnectorError
+from models.figures import number_of
 from retrain.preparation.checks import FEW_TEXTS
 from retrain.preparation.findings import Finding
 from retrain.preparation.label_errors import out_of_fold, suspects
@@ -58,5 +59,9 @@ def _judged(rows: Sequence[DataRow]) -> tuple[list[DataRow], list[str]]:
         texts[row.label].add(text_key(row.text))
     judged = [row for row in labelled if len(texts[row.label]) >= FEW_TEXTS]
     left_out = len(labelled) - len(judged)
-    words = [f"{NAME}: {left_out} rows whose label has fewer than {FEW_TEXTS} different texts"] if left_out else []
+    words = (
+        [f"{NAME}: {number_of(left_out, 'row')} whose label has fewer than {FEW_TEXTS} different texts"]
+        if left_out
+        else []
+    )
     return judged, words

@@ -17,6 +17,7 @@ from headrace.tools.data.files import new_file, write_new
 from headrace.tools.data.reading import DataFile, read_data
 from headrace.tools.data.writing import check_format, write_rows
 from models.errors import ConfigError, TrainingDataError
+from models.figures import number_of
 from retrain.data import Split
 from retrain.preparation.rows import Where
 from retrain.preparation.splitting import PARTS, split_by_label, split_by_time, units_of
@@ -61,7 +62,8 @@ def run_split(path: Path, asked: Where, order: SplitOrder, *, json: bool) -> Non
             parts = split_by_label([row.label for row in file.rows], units, shares, order.seed)
     if len(set(parts)) < sum(share > 0 for share in shares.values()):
         raise TrainingDataError(
-            f"{file.name} is too little to be split: its {len(file.rows)} rows are {units.max() + 1} units that stay "
+            f"{file.name} is too little to be split: its {len(file.rows)} rows are "
+            f"{number_of(units.max() + 1, 'unit')} that stay "
             "together"
         )
     told = _told(file, parts, units.tolist(), shares)
@@ -77,13 +79,15 @@ def _check(file: DataFile, order: SplitOrder) -> None:
     """Whatever a new file would silently lose, or hide, is refused."""
     if file.rejects:
         raise TrainingDataError(
-            f"{len(file.rejects)} rows of {file.name} cannot be read and would be lost ({summary(file.rejects)}); "
+            f"{number_of(len(file.rejects), 'row')} of {file.name} cannot be read and would "
+            f"be lost ({summary(file.rejects)}); "
             f"`headrace data clean` first"
         )
     empty = [row.line for row in file.rows if not row.text.strip()]
     if empty:
         raise TrainingDataError(
-            f"{len(empty)} rows of {file.name} have no text, the first in line {empty[0]}; `headrace data clean` first"
+            f"{file.name} has {number_of(len(empty), 'row')} without a text, the first in line {empty[0]}; "
+            "`headrace data clean` first"
         )
     if any(order.column in row.fields for row in file.rows):
         raise ConfigError(
@@ -130,7 +134,10 @@ def _told(
 
 def _tell(output: Path, told: Mapping[str, Any]) -> None:
     total = sum(told["rows"].values())
-    say(f"{output}: {total} rows in {told['units']} units that stay together, the largest of {told['largest_unit']}")
+    say(
+        f"{output}: {number_of(total, 'row')} in {number_of(told['units'], 'unit')} that stay "
+        f"together, the largest of {told['largest_unit']}"
+    )
     rows = []
     for part, count in told["rows"].items():
         missing = told["labels_missing"][part]

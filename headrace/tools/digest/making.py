@@ -18,6 +18,7 @@ from headrace.tools.digest.reading import decisions_between, mood_of
 from headrace.tools.digest.stories import Groups, Story, stories_of
 from headrace.wiring import Wiring
 from models.errors import ConfigError
+from models.figures import number_of
 from retrain.progress import Progress, no_progress
 from streams.application import Application
 from streams.monitor.trends.windows import is_future
@@ -82,7 +83,8 @@ def run_digest(order: DigestOrder, *, json: bool) -> None:
     show_table(
         ("what", "stories", "usual", "said", "largest story"),
         [_row(group) for group in digest.groups[:SHOWN]],
-        title=f"{digest.app}, {digest.day}: {digest.texts} texts, {len(digest.stories)} stories",
+        title=f"{digest.app}, {digest.day}: {number_of(digest.texts, 'text')}, "
+        f"{number_of(len(digest.stories), 'story', 'stories')}",
     )
     say_left_out(len(digest.groups) - SHOWN, "groups (--json and --page have all)")
     if digest.late or digest.future:

@@ -12,6 +12,7 @@ from headrace.process.start_offsets import standing
 from headrace.terminal import some_of
 from headrace.tools.doctor.findings import Check, Finding, run_checks
 from headrace.wiring import Wiring
+from models.figures import number_of
 from streams import topics
 from streams.application import Application
 from streams.engine.watchdog import RESET_ADVICE
@@ -83,7 +84,10 @@ def topic_finding(
     if state is None:
         makes = "its producer or --create-topics makes it" if is_source else "`headrace up` makes it"
         return Finding(what, True, f"not there yet; {makes}")
-    stands = f"{state.partitions} partitions, {state.replication} replicas, {state.cleanup}, epoch {state.epoch}"
+    stands = (
+        f"{number_of(state.partitions, 'partition')}, "
+        f"{number_of(state.replication, 'replica')}, {state.cleanup}, epoch {state.epoch}"
+    )
     wrong = [] if is_embedded else list(_wrong(spec, state, config, brokers, is_source=is_source))
     return Finding(what, not wrong, "; ".join(wrong) if wrong else stands)
 
@@ -99,7 +103,7 @@ def _wrong(
     elif is_source and spec.cleanup == "compact" and (loss := topics.loses_items(state.cleanup, config)):
         yield f"{loss}: {ALTER.format(name, 'cleanup.policy', spec.cleanup)}, or retention.ms=-1 if it has no keys"
     if spec.partitions == 1 and state.partitions != 1:
-        yield f"{state.partitions} partitions, must be 1: remove the topic and run `headrace up`"
+        yield f"{number_of(state.partitions, 'partition')}, must be 1: remove the topic and run `headrace up`"
     if state.replication == 1 and brokers >= REPLICAS_THAT_MAY_LOSE_ONE:
         yield f"one replica in a cluster of {brokers} brokers: it lies on one disk (kafka-reassign-partitions.sh)"
     if state.replication >= REPLICAS_THAT_MAY_LOSE_ONE and config.get("min.insync.replicas") == "1":
@@ -137,4 +141,4 @@ def _group(admin: KafkaAdmin, group: ConsumerGroup) -> Iterator[Finding]:
         return
     behind = sum(place.bounds[p][1] - at.offset for place in places for p, at in place.positions.items())
     running = len(admin.members(group.name))
-    yield Finding(f"group {group.name}", True, f"{running} running member(s), {behind} records to go")
+    yield Finding(f"group {group.name}", True, f"{running} running member(s), {number_of(behind, 'record')} to go")

@@ -15,6 +15,7 @@ from headrace.tools.answers.topic import differs
 from headrace.tools.doctor.findings import Check, Finding
 from headrace.wiring import Wiring
 from models.errors import ConnectorError, HeadraceError
+from models.figures import number_of
 from streams.application import Application, labels_without_use
 from streams.classify.release_loading import announced_hash, proved_manifest
 from streams.wire.records import Release
@@ -64,7 +65,7 @@ def store_findings(wiring: Wiring) -> Iterator[Finding]:
     try:
         store.check()
         total = store.search(SearchQuery(limit=1)).total
-        yield Finding("store", True, f"{url} answers, {total} decisions")
+        yield Finding("store", True, f"{url} answers, {number_of(total, 'decision')}")
         if missing := store.missing_rights():
             yield Finding("store", False, f"this user may read and not write: an indexer needs {', '.join(missing)}")
     finally:
@@ -110,7 +111,7 @@ def examine_registry(wiring: Wiring, apps: Sequence[Application]) -> Iterator[Fi
             continue
         files = len(json.loads(manifest)["files"])
         compared = "as it was announced" if announced is not None else "agrees with itself; nothing was announced yet"
-        detail = f"champion {version} of {len(registry.versions(app.name))}, {files} files, {compared}"
+        detail = f"champion {version} of {len(registry.versions(app.name))}, {number_of(files, 'file')}, {compared}"
         yield Finding(f"model {app.name}", True, detail)
         for wrong in labels_without_use(app, labels_of(manifest)):
             yield Finding(f"labels {app.name}", NOT_YET in wrong, f"{app.given_as}: {wrong}")
@@ -205,7 +206,8 @@ def _told_of_strays(app: Application, alone: int, newest: int) -> str:
     key = app.source.key
     way = "write [source] key, or give records a key in Kafka" if key is None else f"see that {key} names one"
     return (
-        f"{alone} of the newest {newest} messages ({100 * alone / newest:.1f} %) belong to no conversation "
+        f"{alone} of the newest {number_of(newest, 'message')} "
+        f"({100 * alone / newest:.1f} %) belong to no conversation "
         f"(a mistake from {100 * MOST_ALONE:.0f} % on): no customer is told anything about them, and nobody is "
         f"handed them; {way}"
     )

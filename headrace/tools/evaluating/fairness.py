@@ -7,6 +7,7 @@ from headrace.word_lists import read_swaps
 from models.classifier import Classifier
 from models.decision import Classification
 from models.errors import TrainingDataError
+from models.figures import number_of
 from retrain.data import Row
 from retrain.evaluation.fairness import Fairness, fairness_of
 from retrain.evaluation.swaps import counterfactuals
@@ -24,7 +25,8 @@ def measure_fairness(
     pairs = [pair for swaps in read_swaps(word_list) for pair in counterfactuals(texts, swaps, seed)]
     if not pairs:
         raise TrainingDataError(
-            f"none of the {len(texts)} texts holds a word of the list, and no carrier of it fits them; give "
+            f"none of the {number_of(len(texts), 'text')} holds a word of the list, and "
+            "no carrier of it fits them; give "
             f"--fairness-list another list"
         )
     asked = list(dict.fromkeys(text for pair in pairs for text in (pair.before, pair.after)))

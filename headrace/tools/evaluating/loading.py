@@ -13,6 +13,7 @@ from headrace.terminal import say, say_rejected
 from headrace.training.from_file import evaluation_rows
 from headrace.wiring import Wiring
 from models.classifier import Classifier
+from models.figures import number_of
 from retrain.data import Dataset
 from retrain.file_columns import FileColumns
 from retrain.pictures.release import known_pictures
@@ -103,5 +104,5 @@ def read_rows(
     )
     say_rejected(dataset.rejected)
     if known:
-        say(f"{known} rows left out: the release was trained on their texts", error=True)
+        say(f"{number_of(known, 'row')} left out: the release was trained on their texts", error=True)
     return dataset, known

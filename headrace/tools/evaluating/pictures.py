@@ -10,6 +10,7 @@ from headrace.tools.evaluating.loading import LoadedRelease
 from headrace.tools.pictures.telling import tell_rejected
 from headrace.training.pictures.folder import content_of_rows, labelled_pictures
 from models.errors import ConfigError
+from models.figures import number_of
 from models.pictures.classifier import PictureClassifier
 from models.pictures.decoding import require_pillow
 from retrain.data import Row
@@ -56,9 +57,9 @@ def tell_left_out(scored: ScoredPictures) -> None:
     for one in scored.rejected:
         tell_rejected(one.name, one.detail, "is not scored")
     if scored.known:
-        say(f"{scored.known} pictures left out: the release was trained on them", error=True)
+        say(f"{number_of(scored.known, 'picture')} left out: the release was trained on them", error=True)
     if scored.copies:
-        say(f"{scored.copies} pictures left out: copies of others", error=True)
+        say(f"{number_of(scored.copies, 'picture')} left out: copies of others", error=True)
 
 
 def tell_fusion(scored: ScoredFusion) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from headrace.terminal import field, say, say_left_out, show_table
+from models.figures import number_of
 from retrain.evaluation.fairness import Fairness
 from retrain.evaluation.report import HeadReport
 from retrain.evaluation.robustness import Robustness
@@ -37,7 +38,12 @@ def tell_evaluation(what: str, report: HeadReport, counted: str = "texts") -> No
         )
     for one in report.slices:
         if one.is_worse:
-            say(field(f"worse on {one.name}: {one.accuracy:.4f} on {one.texts} texts, elsewhere {one.elsewhere:.4f}"))
+            say(
+                field(
+                    f"worse on {one.name}: {one.accuracy:.4f} on "
+                    f"{number_of(one.texts, 'text')}, elsewhere {one.elsewhere:.4f}"
+                )
+            )
     if report.robustness is not None:
         _tell_robustness(report.robustness)
     for kind in report.fairness or ():
@@ -65,13 +71,14 @@ def _tell_robustness(robustness: Robustness) -> None:
     for one in robustness.noise[1:]:
         say(
             f"{one.rate:.0%} of the letters mistyped: accuracy {one.accuracy:.4f} against {as_they_came:.4f} on "
-            f"{one.texts} texts; {one.changed:.1%} of the decisions change"
+            f"{number_of(one.texts, 'text')}; {one.changed:.1%} of the decisions change"
         )
     if robustness.attack is not None:
         found = robustness.attack
         low, high = found.changed_ci95
         say(
-            f"swapped words turn {found.changed:.1%} of {found.texts} right decisions ({low:.1%} to {high:.1%}), "
+            f"swapped words turn {found.changed:.1%} of "
+            f"{number_of(found.texts, 'right decision')} ({low:.1%} to {high:.1%}), "
             f"{found.swapped:.1f} words each, {found.queries:.0f} queries a text"
         )
 
@@ -82,7 +89,7 @@ def _tell_fairness(kind: Fairness) -> None:
     say(
         field(
             f"another {kind.kind} ({where}): {overall.changed:.1%} of the decisions change ({low:.1%} to {high:.1%}, "
-            f"{overall.texts} texts, {overall.pairs} pairs)"
+            f"{number_of(overall.texts, 'text')}, {number_of(overall.pairs, 'pair')})"
         )
     )
     for group in kind.groups:

@@ -25,6 +25,7 @@ from models.decision import Classification
 from models.errors import ConfigError
 from models.explanation.neighbours import nearest
 from models.explanation.space import project
+from models.figures import number_of
 from models.heads import Floats
 from retrain.data import Row
 from retrain.file_columns import FileColumns
@@ -111,7 +112,7 @@ def _known(registry: ReleaseRegistry, classifier: Classifier, head: str, request
     rows = known_rows(registry, classifier, request.known)
     labelled = [row for row in rows if head in row.labels]
     if not labelled:
-        raise ConfigError(f"none of the {len(rows)} texts has a label of head {head}")
+        raise ConfigError(f"none of the {number_of(len(rows), 'text')} has a label of head {head}")
     return _drawn(labelled, request)
 
 
@@ -168,7 +169,8 @@ def _tell(report: dict[str, Any], json: bool) -> None:
         return print_json(report)
     trust = report["trustworthiness"]
     say(
-        f"{report['known']} known and {report['new']} new texts of {report['model']}@{report['version']}, head "
+        f"{report['known']} known and {number_of(report['new'], 'new text')} of "
+        f"{report['model']}@{report['version']}, head "
         f"{field(report['head'])}: {report['output']}"
     )
     say(f"neighbours here that are neighbours in the whole space: PCA {trust['pca']:.2f}, t-SNE {trust['tsne']:.2f}")

@@ -11,6 +11,7 @@ from headrace.tools.explanation.answers import AnswerExplanation
 from models.explanation.entities import EntityExplanation
 from models.explanation.explaining import Explanation
 from models.explanation.neighbours import Neighbour
+from models.figures import number_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -150,7 +151,9 @@ def _tell_answer(answer: AnswerExplanation) -> None:
     for place, number in enumerate(found.occlusion.order[:ROWS], 1):
         part = answer.part(number)
         sure = "–" if part["confidence_without"] is None else f"{part['confidence_without']:.3f}"
-        words = field(part["text"], _CHARACTERS) + (f" ({part['words']} words)" if part["words"] > 1 else "")
+        words = field(part["text"], _CHARACTERS) + (
+            f" ({number_of(part['words'], 'word')})" if part["words"] > 1 else ""
+        )
         effect = "–" if part["effect"] is None else f"{part['effect']:+.3f}"
         rows.append((place, words, effect, sure, part["first_without"] or "–"))
     title = f"what finds “{answer.explained.entry.question}”"
@@ -202,7 +205,7 @@ def _tell_parts(explanation: Explanation) -> None:
 
 def _part(explanation: Explanation | EntityExplanation, number: int) -> str:
     words = explanation.occlusion.parts[number].words
-    return field(explanation.part_text(number), _CHARACTERS) + (f" ({words} words)" if words > 1 else "")
+    return field(explanation.part_text(number), _CHARACTERS) + (f" ({number_of(words, 'word')})" if words > 1 else "")
 
 
 def _lead(explanation: Explanation) -> str:

@@ -9,6 +9,7 @@ from headrace.applications import SHIPPED, load_application
 from headrace.tools.alerts import StandingAlert, firing_drift
 from headrace.topic_records import all_records
 from headrace.wiring import Wiring
+from models.figures import number_of
 from streams.application import Application
 from streams.clock import wall_clock_ms
 from streams.monitor.retrain_policy import RetrainPolicy
@@ -41,7 +42,9 @@ class Outlook:
     @property
     def words(self) -> str:
         """For a person."""
-        since = f"{self.labels} labels of {self.app} count" + (" since it drifts" if self.drifts else "")
+        since = f"{number_of(self.labels, 'label')} of {self.app} {'counts' if self.labels == 1 else 'count'}" + (
+            " since it drifts" if self.drifts else ""
+        )
         at = f", not before {self.not_before}" if self.not_before else ""
         if self.missing_at_random:
             drawn = f"{self.missing_at_random} of them of wrong decisions drawn at random (`headrace labels next`)"

@@ -9,6 +9,7 @@ from headrace.tools.labels.contested import Contested, ContestedPair, contested_
 from headrace.tools.labels.pool import Pool
 from headrace.tools.labels.queue import random_draw
 from headrace.tools.labels.second_opinions import waiting
+from models.figures import number_of
 from models.shares import weighted_share
 from retrain.feedback.policy import REASONS
 from streams.application import Application
@@ -71,7 +72,7 @@ class LabelReport:
 
     def lines(self) -> Iterator[str]:
         """For a person."""
-        yield f"{self.total} labels of {self.app}: {_counts(self.chosen)}"
+        yield f"{number_of(self.total, 'label')} of {self.app}: {_counts(self.chosen)}"
         yield f"by {_counts(self.people)}"
         if self.right is None:
             yield "no decision drawn at random is labelled yet: nobody knows how often decisions are right"
@@ -93,7 +94,8 @@ class LabelReport:
             yield f"and {len(self.contested) - CONTESTED_SHOWN} contested more"
         for pair in self.pairs:
             yield (
-                f"people disagree about {pair.head}: {' or '.join(pair.labels)}, on {pair.disagree} decisions "
+                f"people disagree about {pair.head}: {' or '.join(pair.labels)}, on "
+                f"{number_of(pair.disagree, 'decision')} "
                 f"({pair.share:.0%} of those that several labelled): until they agree, these labels judge no challenger"
             )
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from models.figures import number_of
+
 WIDTH = 78
 INDENT = 14
 ROWS = ("train_rows", "valid_rows", "test_rows", "rejected_rows")
@@ -57,7 +59,7 @@ def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:
         "",
         (f"micro F1 {metrics['micro_f1']:.4f}, all labels right " if "micro_f1" in metrics else "accuracy ")
         + f"{metrics['accuracy']:.4f} ({low:.4f} to {high:.4f}), macro F1 {metrics['macro_f1']:.4f}, "
-        f"{metrics['texts']} texts",
+        f"{number_of(metrics['texts'], 'text')}",
     )
 
 

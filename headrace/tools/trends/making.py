@@ -22,7 +22,7 @@ from headrace.tools.digest.stories import Groups
 from headrace.tools.trends.windows import Trends
 from headrace.wiring import Wiring
 from models.errors import ConfigError
-from models.figures import moment
+from models.figures import moment, number_of
 from retrain.progress import Progress, no_progress
 from streams.application import Application
 from streams.monitor.trends.stories import Stories, StoryItem, StoryPolicy
@@ -89,7 +89,10 @@ def _tell(order: TrendsOrder, documents: Sequence[Mapping[str, Any]], *, json: b
     if rows:
         show_table(("window", "of", "items, stories", "sentiment", "largest story"), rows)
     if len(documents) > SHOWN:
-        say(f"the last {SHOWN} of {len(documents)} windows; --json prints all, --symbol, --entity and --topic choose")
+        say(
+            f"the last {SHOWN} of {number_of(len(documents), 'window')}; --json prints all, "
+            "--symbol, --entity and --topic choose"
+        )
     if order.page is not None and documents:
         say(f"the page: {field(str(order.page))}")
 

@@ -15,6 +15,7 @@ from headrace.training.adaptation.distilling import Distilled, DistilOrder, dist
 from headrace.training.adaptation.folder import new_folder
 from headrace.training.compressing import require_torch
 from models.errors import ModelError, TrainingDataError
+from models.figures import number_of
 from retrain.preparation.rows import DataRow, Where
 from retrain.progress import Progress
 
@@ -42,7 +43,8 @@ def run_distil(source: Source, asked: Where, order: DistilOrder, *, json: bool) 
         _tell(report, done)
     if not done.is_written:
         raise ModelError(
-            f"the loss of the {done.held_out} texts held out did not fall clearly ({done.adapted.before.loss:.4f} "
+            f"the loss of the {number_of(done.held_out, 'text')} held out did not fall "
+            f"clearly ({done.adapted.before.loss:.4f} "
             f"before, {min(done.adapted.losses):.4f} at best): nothing was written; give it more texts, another "
             "--teacher, or more --epochs"
         )
@@ -91,12 +93,13 @@ def _tell(report: dict[str, Any], done: Distilled) -> None:
     to = "the encoder as it was" if done.teacher is None else "the teacher"
     show_table(("", "loss", f"cosine to {to}", "of 10 neighbours kept"), rows)
     say(
-        f"on {done.held_out} texts that were held out, after {done.adapted.steps} steps over {done.texts} texts "
+        f"on {done.held_out} texts that were held out, after "
+        f"{number_of(done.adapted.steps, 'step')} over {number_of(done.texts, 'text')} "
         f"({done.seconds:.0f} s)"
     )
     for key, why in (("test_rows_left_out", "tune or test"), ("unreadable_rows", "cannot be read")):
         if report[key]:
-            say(f"{report[key]} rows that {why} were left out")
+            say(f"{number_of(report[key], 'row')} that {why} were left out")
     if report["folder"] is not None:
         folder = field(report["folder"])
         say(

@@ -9,6 +9,7 @@ from headrace.settings import load_settings
 from headrace.terminal import field, say, say_left_out, show_table
 from headrace.training.tuning import Tuned, TuningRequest, tune
 from headrace.wiring import Wiring
+from models.figures import number_of
 
 SHOWN_TRIALS = 5
 
@@ -59,7 +60,10 @@ def _tell(app: str, order: TuningRequest, tuned: Tuned, report: dict[str, Any]) 
         ],
     )
     say_left_out(len(complete) - SHOWN_TRIALS, "trials (the page has all)")
-    say(f"without tuning: {order.metric} {found.usual:.4f}, on {found.texts} texts that no trial had learnt")
+    say(
+        f"without tuning: {order.metric} {found.usual:.4f}, on "
+        f"{number_of(found.texts, 'text')} that no trial had learnt"
+    )
     judges = [*tuned.judged_by, *(["what is said of names"] if tuned.with_names else [])]
     if len(judges) > 1:
         say(f"judged by the mean of {', '.join(judges)}")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from models.figures import number_of, readable
 from streams.monitor.drift.bursts import BurstChange, LabelBurst
 from streams.wire.alerts import fingerprint, resolution
 from streams.wire.records import Alert
@@ -19,7 +20,7 @@ def burst_alert(app: str, version: str, burst: LabelBurst) -> Alert:
         rule=RULE,
         severity="warning",
         state="firing",
-        summary=f"{app}: {burst.label}: {burst.texts}{span}, {times}.",
+        summary=f"{app}: {readable(burst.label)}: {number_of(burst.texts, 'text')}{span}, {times}.",
         values={
             "app": app,
             "version": version,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.figures import moment, moments
+from models.figures import moment, moments, readable
 from models.words.counts import WordCounts
 from streams.monitor.drift.fast_audits import FAST_AUDITS
 from streams.monitor.drift.reference import Doubles
@@ -244,7 +244,7 @@ def _summary(episode: Episode) -> str:
         f"Since about {_onset(episode)}, noticed at event {episode.detected_event}, {low:.0%} to {high:.0%} of the "
         f"texts are {what}."
     ]
-    named = [f"{label} ({share:.0%})" for label, share in episode.labels]
+    named = [f"{readable(label)} ({share:.0%})" for label, share in episode.labels]
     sentences.append(
         f"The model calls them {' or '.join([', '.join(named[:-1]), named[-1]] if len(named) > 1 else named)}."
     )
@@ -252,7 +252,9 @@ def _summary(episode: Episode) -> str:
         sentences.append("The fast path decides them; its audits found them.")
     if episode.words:
         sentences.append(f"New words: {', '.join((*episode.words, *episode.phrases[:3]))}.")
-    moves = [f"{move.name} from {move.before:.0%} to {move.after:.0%}" for move in (*episode.rose, *episode.fell)]
+    moves = [
+        f"{readable(move.name)} from {move.before:.0%} to {move.after:.0%}" for move in (*episode.rose, *episode.fell)
+    ]
     if moves:
         sentences.append(f"Labels moved: {', '.join(moves)}.")
     if episode.segments:

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from models.figures import in_few_digits
+from models.figures import in_few_digits, number_of
 from models.shares import weighted_share
 from streams.monitor.drift.reference import Doubles
 from streams.monitor.episodes.shares import Weights, new_share
@@ -187,7 +187,7 @@ class Labelled:
             return "Only labels tell whether labels still mean what they did, and none was drawn at random since then."
         low, high = self.right_range
         says = f"{self.right:.0%} are right ({low:.0%} to {high:.0%})"
-        return f"By {self.labels} labels of decisions drawn at random since then {says}."
+        return f"By {number_of(self.labels, 'label')} of decisions drawn at random since then {says}."
 
 
 def labelled_accuracy(decided: Mapping[str, str], labels: Iterable[Feedback]) -> Labelled:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from models.figures import in_few_digits
+from models.figures import in_few_digits, number_of
 
 _BESIDE: Final = 200  # events after an episode was found, until which what begins is of the same cause
 
@@ -36,7 +36,7 @@ class Symptom:
         if self.before is not None and self.after is not None:
             means = f" from {in_few_digits(self.before)} to {in_few_digits(self.after)}"
             if self.labels is not None:
-                means += f" (of {self.labels[0]} labels drawn at random, then of {self.labels[1]})"
+                means += f" (of {number_of(self.labels[0], 'label')} drawn at random, then of {self.labels[1]})"
         return f"{self.name}{means}, since about event {self.onset_event}"
 
 

@@ -4,6 +4,7 @@ to look at."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from models.figures import number_of
 from streams.monitor.rules.causes import Finding, Level
 from streams.rule_specs import DeadLettersRule, ReleaseRule
 from streams.wire.records import ReleaseStep
@@ -54,7 +55,8 @@ def dead_letters(rule: DeadLettersRule, seen: Undecided) -> Finding:
     about = "about " if seen.sample else ""
     of_sample = f", {lowest:.0%} to {highest:.0%} by a sample" if seen.sample else ""
     words = (
-        f"{about}{share:.0%} of {events} events of {rule.minutes:g} minutes could not be decided ({reasons}{of_sample})"
+        f"{about}{share:.0%} of {number_of(events, 'event')} of {rule.minutes:g} minutes could "
+        f"not be decided ({reasons}{of_sample})"
     )
     level = Level.CALM if highest < rule.over_at * rule.share else Level.BETWEEN
     if lowest >= rule.share and sample.read >= rule.least:
@@ -62,7 +64,7 @@ def dead_letters(rule: DeadLettersRule, seen: Undecided) -> Finding:
     values = {"share": round(share, 4), "letters": seen.letters, "events": events, "reasons": dict(seen.reasons)}
     if seen.sample:
         values |= {"letters_read": sample.read, "share_between": [round(lowest, 4), round(highest, 4)]}
-    said = words if seen.letters else f"all {events} events of {rule.minutes:g} minutes were decided"
+    said = words if seen.letters else f"all {number_of(events, 'event')} of {rule.minutes:g} minutes were decided"
     return Finding(level, f"{said}; the limit is {rule.share:.0%}", values, seen.ids)
 
 

@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Collection, Sequence
 
+from models.figures import number_of
 from streams.monitor.rules.causes import Finding, Level
 from streams.rule_specs import DisagreementRule
 from streams.wire.feedback import Opinion
@@ -60,9 +61,11 @@ def _finding(rule: DisagreementRule, head: str, latest: Sequence[_Judged]) -> Fi
     against = [opinion for _, _, opinion, is_against in reversed(latest) if is_against]
     share = len(against) / len(latest)
     if rule.between == "people":
-        words = f"people disagree on {share:.0%} of the last {len(latest)} decisions that several labelled"
+        words = f"people disagree on {share:.0%} of the last {number_of(len(latest), 'decision')} that several labelled"
     else:
-        words = f"{share:.0%} of the last {len(latest)} labels drawn at random are other ones than was decided"
+        words = (
+            f"{share:.0%} of the last {number_of(len(latest), 'label')} drawn at random are other ones than was decided"
+        )
     level = Level.OVER if share >= rule.share else Level.CALM if share < rule.over_at * rule.share else Level.BETWEEN
     evidence = [
         {

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from models.figures import number_of, readable
 from streams.application.names import BY_ENTITIES
 from streams.monitor.rules.causes import EVIDENCE, Finding, Level
 from streams.rule_specs import ThresholdRule
@@ -75,10 +76,16 @@ class Threshold:
         values = {"by": rule.by, "events": events, "hits": hits, "share": round(share, 4), "minutes": rule.minutes}
         if rule.count is not None:
             level = _level(hits, rule.count, rule.over_at)
-            words = f"{hits} texts{where} were {rule.label} in {rule.minutes:g} minutes; the limit is {rule.count}"
+            words = (
+                f"{number_of(hits, 'text')}{where} {'was' if hits == 1 else 'were'} {readable(rule.label)} in "
+                f"{rule.minutes:g} minutes; the limit is {rule.count}"
+            )
             return Finding(level, words, values, counts.hits)
         assert rule.share is not None
-        words = f"{share:.0%} of the {events} texts{where} of {rule.minutes:g} minutes are {rule.label}; the limit is "
+        words = (
+            f"{share:.0%} of the {number_of(events, 'text')}{where} of {rule.minutes:g} "
+            f"minutes are {readable(rule.label)}; the limit is "
+        )
         level = _level(share, rule.share, rule.over_at) if events >= rule.least else Level.INSUFFICIENT
         if not events:
             level, words = Level.CALM, f"no text{where} came for {rule.minutes:g} minutes; the limit is "

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from models.figures import number_of, readable
 from streams.application import Surge
 from streams.monitor.surges.windows import LabelWindow
 from streams.wire.alerts import fingerprint
@@ -27,7 +28,8 @@ def surge_alert(app: str, surge: Surge, group: str, window: LabelWindow, baselin
         severity="critical" if share >= _CRITICAL_SHARE else "warning",
         state="firing",
         summary=(
-            f"{app}: {share:.0%} of the last {len(window.entries)} texts{_where(surge, group)} are {surge.label}; "
+            f"{app}: {share:.0%} of the last "
+            f"{number_of(len(window.entries), 'text')}{_where(surge, group)} are {readable(surge.label)}; "
             f"usual is {baseline:.0%}."
         ),
         values=_values(app, surge, group) | _figures(window, surge, baseline),
@@ -38,13 +40,13 @@ def surge_alert(app: str, surge: Surge, group: str, window: LabelWindow, baselin
 
 def resolved_surge(app: str, surge: Surge, group: str, window: LabelWindow, baseline: float, at: str) -> Alert:
     """A surge whose last group has recovered."""
-    back = f"{surge.label} {surge.head}{_where(surge, group)} is back to {window.share(surge.label):.0%}"
+    back = f"{readable(surge.label)} {surge.head}{_where(surge, group)} is back to {window.share(surge.label):.0%}"
     return _resolved(app, surge, group, back, _figures(window, surge, baseline), at)
 
 
 def silent_surge(app: str, surge: Surge, group: str, at: str) -> Alert:
     """A surge whose groups were not heard of for as long as their windows remember."""
-    gone = f"{surge.label} {surge.head}{_where(surge, group)} was not heard of for a day"
+    gone = f"{readable(surge.label)} {surge.head}{_where(surge, group)} was not heard of for a day"
     return _resolved(app, surge, group, gone, {}, at)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+from models.figures import number_of
 from streams.monitor.rules.causes import Finding, Level
 from streams.monitor.rules.stories.baseline import Baseline, Offsets, Totals
 from streams.monitor.rules.stories.counts import Group, Story, StoryCounts
@@ -146,7 +147,10 @@ class StorySurges:
             "of": sum(sum(of.values()) for of in self.counts.totals(window).values()),
             "provisional": True,
         }
-        words = f"{count} stories{self._what()} of {group[1]} in {minutes} minutes; usual is {usual:.1f}"
+        words = (
+            f"{number_of(count, 'story', 'stories')}{self._what()} of {group[1]} in "
+            f"{number_of(minutes, 'minute')}; usual is {usual:.1f}"
+        )
         return Finding(Level.OVER, words, values, self.counts.heard[group].ids)
 
     def _over(self) -> Iterator[tuple[Group, Finding]]:
@@ -158,7 +162,7 @@ class StorySurges:
                 chance, count = self._chance_until(group, surge.window, surge.closes - _LATE_MINUTES)
                 surge.closes = None
                 if chance > _CALM_CHANCE:
-                    reason = f"only {count} stories, as the window is closed now"
+                    reason = f"only {number_of(count, 'story', 'stories')}, as the window is closed now"
             if self.counts.now - surge.began > _ADOPTED_MINUTES:
                 reason = "it is what is usual by now"
             for one in [one for one in surge.members if self.look(one, looked)[0] is Level.CALM]:
