@@ -3,7 +3,7 @@
 from typing import Any, Final
 from unicodedata import category
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from models.figures import minute, moment, number_of
 
@@ -11,10 +11,10 @@ _THIN: Final = "\u202f"  # between thousands
 
 
 def page_environment(package: str, folder: str) -> Environment:
-    """Where templates of a package's folder are rendered. Filters: `percent`, `count`, `points`, and `minute`,
-    `moment` and `number_of` of models.figures."""
+    """Where templates of a package's folder are rendered, with what pages have in common. Filters: `percent`, `count`,
+    `points`, and `minute`, `moment` and `number_of` of models.figures."""
     environment = Environment(
-        loader=PackageLoader(package, folder),
+        loader=ChoiceLoader([PackageLoader(package, folder), PackageLoader("headrace", "pages")]),
         autoescape=True,
         finalize=_visible,
         undefined=StrictUndefined,

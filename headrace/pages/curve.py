@@ -21,6 +21,11 @@ class Picture:
     served: tuple[float, float] | None
     rows: Sequence[Mapping[str, Any]]
 
+    @property
+    def heights(self) -> list[str]:
+        """What its lines across are, from the top."""
+        return [f"{100 * (1 - (1 - self.low) * fifth / 5):.0f} %" for fifth in range(6)]
+
 
 def render_curve(curves: Mapping[str, Mapping[str, Any]], *, release: str, data: str) -> str:
     """The page's HTML. curves: by head, `retrain.rejection.curve.Curve.as_json`. release: NAME@VERSION. data: the

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from models.figures import moments
 
@@ -13,8 +13,7 @@ _DAY: Final = timedelta(1)
 _STEPS: Final = (*(timedelta(minutes=one) for one in _MINUTES), *(timedelta(one) for one in _DAYS))
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """left: its place, in per cent of the axis. words: "12:00", or the day where it begins. below: what is new beside
     the tick before: the day, the year; "" where nothing is."""
 

@@ -13,13 +13,21 @@ ROWS = 20  # of the table, the best trials
 @dataclass(frozen=True, slots=True)
 class History:
     """dots: (x, y, state) of every trial with a value, in a viewBox of 100 by 100, better is higher. best: points of
-    the line of the best so far. usual: height of the line without tuning. low, high: values at bottom and top."""
+    the line of the best so far. usual: height of the line without tuning. low, high: values at bottom and top.
+    last: number of the last trial."""
 
     dots: Sequence[tuple[float, float, str]]
     best: str
     usual: float
     low: float
     high: float
+    last: int
+
+    @property
+    def ticks(self) -> list[tuple[float, str, str]]:
+        """Numbers of trials along it."""
+        numbers = sorted({0, self.last // 2, self.last})
+        return [(round(100 * number / max(self.last, 1), 2), f"{number}", "") for number in numbers]
 
 
 def render_tuning(found: Found, *, app: str, data: str, strategy: str, metric: str) -> str:
@@ -81,7 +89,7 @@ def _history(told: Sequence[Trial], *, is_more: bool, usual: float) -> History |
             best.append(f"{across(trial)},{height(standing)}")
     dots = [(across(trial), height(_value(trial)), trial.state) for trial in told]
     bottom, top = (low, high) if is_more else (high, low)
-    return History(dots, " ".join(best), height(usual), bottom, top)
+    return History(dots, " ".join(best), height(usual), bottom, top, last)
 
 
 def _row(trial: Trial, names: Sequence[str]) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.pages.time_axis import TimeAxis
 from streams.replay.answers import NO_LABEL, Answers
 
 MATRIX_LABELS = 12
@@ -16,7 +17,7 @@ TIMELINE_BUCKETS = 48
 CONFIDENCE_BINS = 20
 FAILED = "(failed)"
 OTHERS = "all others"
-SHORT_SPAN_MS = 60_000
+SHORT_SPAN_MS = 120_000  # whole minutes mark none of a shorter one, or a single place
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,14 @@ def confidence_bins(answers: Answers, head: str) -> ConfidenceBins | None:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """Events by time and label of the first release; changed: share of a bucket's events that another release decides
-    otherwise. bucket: its length in words. times: its first, middle and last moment in words."""
+    otherwise. bucket: its length in words. ticks: of its axis of time, each its place in per cent, words, and
+    words below them."""
 
     labels: tuple[str, ...]
     events: tuple[tuple[int, ...], ...]
     top: int
     bucket: str
-    times: tuple[str, str, str]
+    ticks: Sequence[tuple[float, str, str]]
     changed: tuple[float, ...] | None
     changed_top: float
 
@@ -172,17 +174,18 @@ def decisions_over_time(answers: Answers, releases: Sequence[str], head: str) ->
         tuple(tuple(events.tolist()) for events in series),
         int(all_events.max()),
         _duration(length / 1000),
-        (_moment(first, last - first), _moment((first + last) // 2, last - first), _moment(last, last - first)),
+        _ticks(first, last),
         tuple(changed.tolist()) if changed is not None else None,
         float(changed.max()) if changed is not None else 0.0,
     )
 
 
-def _moment(at_ms: int, span_ms: int) -> str:
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(sep=" ", timespec="milliseconds" if span_ms < SHORT_SPAN_MS else "seconds").removesuffix(
-        "+00:00"
-    )
+def _ticks(first_ms: int, last_ms: int) -> Sequence[tuple[float, str, str]]:
+    start, end = (datetime.fromtimestamp(at_ms / 1000, UTC) for at_ms in (first_ms, last_ms))
+    if last_ms - first_ms >= SHORT_SPAN_MS:
+        return TimeAxis(start, end).ticks
+    at = [(0.0, start), (50.0, start + (end - start) / 2), (100.0, end)] if end > start else [(50.0, start)]
+    return [(left, f"{one:%H:%M:%S}.{one.microsecond // 1000:03}", f"{one.day} {one:%b %Y}") for left, one in at]
 
 
 def _duration(seconds: float) -> str:
