@@ -13,6 +13,7 @@ from connectors.kafka.client import KafkaAdmin
 from connectors.ports import GroupPosition
 from headrace.process.consumer_groups import ConsumerGroup
 from models.errors import ConfigError
+from models.figures import number_of
 from streams.engine.watchdog import RESET_ADVICE
 
 log = logging.getLogger(__name__)
@@ -144,6 +145,7 @@ def _refuse_lost(group: str, places: Sequence[Standing]) -> None:
 def _refuse_running(admin: KafkaAdmin, group: str) -> None:
     if hosts := admin.members(group):
         raise ConfigError(
-            f"group {group} has {len(hosts)} running member(s) on {', '.join(sorted(set(hosts)))}, and they know their "
+            f"group {group} has {number_of(len(hosts), 'running member')} on "
+            f"{', '.join(sorted(set(hosts)))}, and they know their "
             f"own positions: stop them first (one that was killed counts until its session ends), then start again"
         )

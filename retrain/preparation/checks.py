@@ -65,7 +65,9 @@ def label_findings(rows: Sequence[DataRow], *, several: bool = False) -> list[Fi
         findings.append(Finding("label_names", rarer, told))
     for label, its in texts.items():
         if len(its) < FEW_TEXTS:
-            findings.append(Finding("rare_label", tuple(lines[label]), f"{label}: {len(its)} text(s)", label))
+            findings.append(
+                Finding("rare_label", tuple(lines[label]), f"{label}: {number_of(len(its), 'text')}", label)
+            )
     return findings
 
 

@@ -52,7 +52,7 @@ def test_a_reset_of_an_indexer_moves_its_own_position_and_not_the_workers(
     assert refused.returncode == 1
     doctor = home.run("doctor", toml)
     assert doctor.returncode == 1 and f"FAIL group headrace-indexer-{unique}" in doctor.stdout
-    assert f"ok   group headrace-worker-{unique}: 0 running member(s), 12 records to go" in doctor.stdout
+    assert f"ok   group headrace-worker-{unique}: 0 running members, 12 records to go" in doctor.stdout
     advice = refused.stderr.strip().splitlines()[-1]
     assert f"{decisions}[0] offset 2, but the log begins at 5" in advice and "--reset-position end" in advice
     indexer = home.start("indexer", toml, "--reset-position", "end", name="indexer")

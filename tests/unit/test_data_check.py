@@ -81,7 +81,7 @@ def test_labels_written_in_two_ways_and_rare_ones_are_found(tmp_path: Path) -> N
     rows += [("and this is quite another thing", "Lost_Card", "train")]
     report = check(written(tmp_path, rows))
     assert lines_of(report, "label_names") == [[8]]
-    assert [one["detail"] for one in report["findings"] if one["kind"] == "rare_label"] == ["Lost_Card: 1 text(s)"]
+    assert [one["detail"] for one in report["findings"] if one["kind"] == "rare_label"] == ["Lost_Card: 1 text"]
 
 
 def test_faults_of_texts_and_personal_data_are_found(tmp_path: Path) -> None:

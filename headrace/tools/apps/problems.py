@@ -17,6 +17,7 @@ from headrace.training.entities.fitting import read_entities
 from headrace.training.from_file import TrainingRequest, proposed_encoder
 from headrace.wiring import Wiring
 from models.errors import HeadraceError
+from models.figures import number_of
 from models.label_sets import labels_of, seem_sets
 from retrain.data import Dataset
 from retrain.text_keys import same_text_key, spellings
@@ -72,7 +73,7 @@ def row_problems(app: Application, dataset: Dataset, data: Path) -> Iterator[Pro
     """Rows that are of no use, labels that have too few texts, and labels that file and examples do not share."""
     if dataset.rejected:
         rejected = [Reject(row.line, row.reason) for row in dataset.rejected]
-        count = f"{len(rejected)} row{'s' if len(rejected) > 1 else ''}"
+        count = number_of(len(rejected), "row")
         yield Problem("corpus", f"{data.name}: {count} cannot be used: {summary(rejected)}")
         if any(reject.reason == NOT_UTF8 for reject in rejected):
             return  # what the other rows lack is no news before the file can be read

@@ -11,6 +11,7 @@ from typing import Any, Final
 from headrace.terminal import some_of
 from headrace.tools.apps.problems import Problem
 from models.errors import ConfigError, HeadraceError, MessageError
+from models.figures import number_of
 from streams.application import Application, Source
 from streams.application.names import meant_instead
 from streams.classify.decision_records import may_be_wordless
@@ -124,7 +125,7 @@ def _not_found(app: Application, bodies: Sequence[Any]) -> Iterator[Problem]:
     for name, pointer in _named(app) if there else ():
         find = compile_pointer(pointer)
         if all(find(body) is None for body in bodies):
-            found = f"nothing stands at {pointer!r} in any of {len(bodies)} record{'s' if len(bodies) > 1 else ''}"
+            found = f"nothing stands at {pointer!r} in any of {number_of(len(bodies), 'record')}"
             yield Problem(name, found + _meant(pointer, there))
 
 

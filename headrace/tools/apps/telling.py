@@ -6,7 +6,7 @@ from typing import Any, Final
 from headrace.output import print_json
 from headrace.terminal import field, say, show_table
 from headrace.tools.decisions import leads_to
-from models.figures import moment
+from models.figures import moment, number_of
 
 TEXT_CHARACTERS: Final = 90
 ANSWER_CHARACTERS: Final = 40
@@ -27,7 +27,7 @@ def tell(proof: Mapping[str, Any], *, json: bool) -> None:
         return say(f"{field(name)} is in order")
     if not count:
         return say(f"{field(name)}: nothing was decided, as no record holds a text")
-    return say(f"{field(name)}: {count} thing{'s' if count > 1 else ''} to mend")
+    return say(f"{field(name)}: {number_of(count, 'thing')} to mend")
 
 
 def _table(proof: Mapping[str, Any]) -> None:

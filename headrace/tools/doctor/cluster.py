@@ -36,7 +36,7 @@ def _broker(wiring: Wiring, apps: Sequence[Application]) -> list[Finding]:
     admin = wiring.admin()
     try:
         brokers, is_embedded = admin.brokers(), wiring.broker().is_embedded
-        answers = Finding("broker", True, f"{wiring.broker().address} answers, {brokers} broker(s)")
+        answers = Finding("broker", True, f"{wiring.broker().address} answers, {number_of(brokers, 'broker')}")
         sources = {spec.name for spec in topics.source_specs(apps)}
         checks = [
             Check(f"topic {spec.name}", partial(_topic, admin, spec, brokers, spec.name in sources, is_embedded))
@@ -141,4 +141,6 @@ def _group(admin: KafkaAdmin, group: ConsumerGroup) -> Iterator[Finding]:
         return
     behind = sum(place.bounds[p][1] - at.offset for place in places for p, at in place.positions.items())
     running = len(admin.members(group.name))
-    yield Finding(f"group {group.name}", True, f"{running} running member(s), {number_of(behind, 'record')} to go")
+    yield Finding(
+        f"group {group.name}", True, f"{number_of(running, 'running member')}, {number_of(behind, 'record')} to go"
+    )
