@@ -5,14 +5,14 @@ from unicodedata import category
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from models.figures import minute, moment, number_of
+from models.figures import minute, moment, number_of, readable
 
 _THIN: Final = "\u202f"  # between thousands
 
 
 def page_environment(package: str, folder: str) -> Environment:
     """Where templates of a package's folder are rendered, with what pages have in common. Filters: `percent`, `count`,
-    `points`, and `minute`, `moment` and `number_of` of models.figures."""
+    `points`, and `minute`, `moment`, `number_of` and `readable` of models.figures."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, folder), PackageLoader("headrace", "pages")]),
         autoescape=True,
@@ -28,6 +28,7 @@ def page_environment(package: str, folder: str) -> Environment:
         "minute": minute,
         "moment": moment,
         "number_of": _number_of,
+        "readable": readable,
     }
     return environment
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headrace.pages import page_environment
+from streams.monitor.trends.windows import BY_ENTITY, BY_SYMBOL
 
 MOST_GROUPS: Final = 30
 MOST_STORIES: Final = 10
@@ -35,6 +36,7 @@ def render_digest(digest: Mapping[str, Any]) -> str:
         .get_template("digest.html.j2")
         .render(
             digest=digest,
+            known_names=(BY_SYMBOL, BY_ENTITY),
             bars=[_bar(group, longest) for group in groups],
             colours=_colours(moods),
             largest=sorted(largest.values(), key=lambda story: (-story["weight"], story["at"]))[:MOST_STORIES],

@@ -68,11 +68,16 @@ def test_copies_of_a_text_are_one_story_told_by_the_first() -> None:
     assert second.texts == 1
 
 
-def test_a_page_of_one_text_says_one(tmp_path: Path) -> None:
-    store = store_of(tmp_path, [decision(1, headline(1), topic="oil")])
+def test_a_page_of_one_text_says_one_and_labels_as_words(tmp_path: Path) -> None:
+    store = store_of(tmp_path, [decision(1, headline(1), topic="big_oil")])
     page = render_digest(make(store, APP, DigestOrder("finance", DAY), now=NOW).as_json())
     store.close()
-    assert "1 text, 1 story: copies" in page and "1 texts" not in page and "1 stories" not in page
+    assert (
+        "<bdi>big oil</bdi>" in page
+        and "1 text, 1 story: copies" in page
+        and "1 texts" not in page
+        and "1 stories" not in page
+    )
 
 
 def test_one_template_filled_with_two_companies_is_two_stories() -> None:
