@@ -18,6 +18,7 @@ from headrace.training.pictures.training import train_on_pictures
 from headrace.wiring import Wiring
 from models.figures import number_of
 from retrain.job import PackedRelease
+from retrain.preparation.label_doubts import label_doubts
 from retrain.progress import Progress
 from streams.application import Application
 
@@ -39,9 +40,14 @@ def run_train(app: str, order: TrainingRequest, keeping: Keeping, *, json: bool)
     def training(
         wiring: Wiring, registry: ReleaseRegistry, application: Application, progress: Progress
     ) -> PackedRelease:
-        return train(wiring, registry, application, order, progress)
+        trained = train(wiring, registry, application, order, progress)
+        doubts.extend(label_doubts(trained.dataset))
+        return trained
 
+    doubts: list[str] = []
     report = _trained_and_kept(app, training, keeping)
+    for words in doubts:
+        say(field(words), error=True)
     _tell_training(report, json)
     if not json:
         _tell_where_it_is(app, report, keeping)

@@ -402,3 +402,19 @@ def test_a_label_that_is_written_in_two_ways_is_told_as_that_and_no_more() -> No
     problems = checked("desk.toml")["problems"]
     assert [problem["field"] for problem in problems] == ["heads.0"]
     assert "written in several ways" in problems[0]["says"] and "'Praise' 1; write them alike" in problems[0]["says"]
+
+
+def test_a_training_tells_what_it_learns_as_labels_of_their_own() -> None:
+    """Who trained without a check served sets as labels, and one label as two, without a word."""
+    done = CliRunner().invoke(cli, ["train", "desk.toml", "--data", "desk.csv"], catch_exceptions=False)
+    assert done.exit_code == 0 and "labels of their own" not in done.stderr
+    rows = Path("desk.csv").read_text("utf-8").splitlines()
+    number = next(number for number, row in enumerate(rows) if row.endswith("praise,normal"))
+    rows[number] = rows[number].replace("praise,normal", "Praise,high|normal")
+    Path("desk.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    done = CliRunner().invoke(cli, ["train", "desk.toml", "--data", "desk.csv"], catch_exceptions=False)
+    assert "intent: labels that are written in several ways are learnt as labels of their own: 'praise' " in done.stderr
+    assert "urgency: cells hold several labels with | between them" in done.stderr
+    mend('name = "urgency"\n', 'name = "urgency"\nmulti = true\n')
+    done = CliRunner().invoke(cli, ["train", "desk.toml", "--data", "desk.csv"], catch_exceptions=False)
+    assert "several labels with |" not in done.stderr
