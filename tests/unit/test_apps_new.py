@@ -177,3 +177,8 @@ def test_columns_whose_names_are_written_alike_or_in_other_scripts_are_questions
     (tmp_path / "pool.csv").write_text("text,科室,A b,a_b\nhola,内科,x,y\n", "utf-8")
     starter = Starter("pool", tmp_path, ("科室", "A b", "a_b"), sheet=tmp_path / "pool.csv")
     assert write_starter(starter).head_names == ("question_1", "a_b", "question_3")
+
+
+def test_a_slip_in_a_label_gets_no_queue_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "pool.csv").write_text("text,topic\nhola,Lärm\nrumore,lärm \nbulla,Lärm\nluz,Licht\n", "utf-8")
+    assert set(write_starter(Starter("pool", tmp_path, sheet=tmp_path / "pool.csv")).queues) == {"Lärm", "Licht"}

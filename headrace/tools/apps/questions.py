@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +15,7 @@ from models.errors import ConfigError
 from models.label_sets import known_labels, seem_sets
 from retrain.data import as_word
 from retrain.file_columns import TEXT
+from retrain.text_keys import spellings
 from streams.application import BY_SYMBOLS
 from streams.application.names import meant_instead
 
@@ -69,9 +71,11 @@ def likely_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> st
 def _heads(file: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], queue: str) -> Iterator[StarterHead]:
     taken: set[str] = set()
     for number, column in enumerate(columns, start=1):
-        cells = dict.fromkeys(cell for row in rows if (cell := as_word(row.get(column))))
+        cells = Counter(cell for row in rows if (cell := as_word(row.get(column))))
         multi = seem_sets(cells)
-        labels = tuple(sorted(known_labels(cells))) if multi else tuple(cells)
+        # of a label that is written in several ways the commonest: a queue of its own would make the slip one for good
+        slips = set() if multi else {label for alike in spellings(cells) for label in alike[1:]}
+        labels = tuple(sorted(known_labels(cells))) if multi else tuple(cell for cell in cells if cell not in slips)
         if not labels:
             raise ConfigError(f"column {column!r} of {file.name} is empty: it holds the answers to a question")
         if len(labels) > MOST_LABELS:
