@@ -129,6 +129,16 @@ class Catalogue:
             self._changed[item_id] = None
             self.revision += 1
 
+    def reserve(self, item_id: str) -> int | None:
+        """A place for an item that is not there yet, as if it had been withdrawn: what is remembered of it holds once
+        it appears. None where as many places stand for items that are not shown as for others: ids of such events are
+        of another shop."""
+        place = self._places.get(item_id)
+        shown = int(np.count_nonzero(self.shown))
+        if place is None and len(self.ids) - shown < max(shown, _GONE_MIN):
+            place = self._reserve(item_id)
+        return place
+
     def forget_changes(self) -> list[str]:
         """Items that appeared, changed or were withdrawn since the last call, in that order."""
         changed, self._changed = list(self._changed), {}
@@ -162,7 +172,7 @@ class Catalogue:
         """Where each item stands, -1: there is no such item."""
         return np.array([self._places.get(item_id, -1) for item_id in item_ids], np.int32)
 
-    def _reserve(self, item_id: str) -> None:
+    def _reserve(self, item_id: str) -> int:
         place = len(self.ids)
         self._make_room(place)
         self._places[item_id] = place
@@ -171,6 +181,7 @@ class Catalogue:
         for columns in self._stored():
             columns[:, place] = 0.0
         self._shown[place] = False
+        return place
 
     def _store(self, place: int, vector: NDArray[np.float32]) -> None:
         if self._frozen is not None:

@@ -94,9 +94,10 @@ class Recommender:
         from, kept with its user.
 
         A click or purchase is first held against the user's previous list (feedback) and corrects the
-        weights. An item that the catalogue lacks is counted and changes nothing else; a user without an id
-        gets a list for this item alone. Where the action asks for no list (`RecommendPolicy.lists_for`) all is
-        learnt as well, and the user's list stays the last one that was made.
+        weights. An item that the catalogue lacks is counted and changes nothing else, but that who bought it is
+        not shown it once it is there; a user without an id gets a list for this item alone. Where the action
+        asks for no list (`RecommendPolicy.lists_for`) all is learnt as well, and the user's list stays the last
+        one that was made.
         """
         is_asked = self.policy.asks(event.action)
         item = self.catalogue.place(event.item_id)
@@ -106,6 +107,8 @@ class Recommender:
             return Ranking(self._passing(item, event.action, segments, is_asked=is_asked), is_asked=is_asked)
         slot = self._users.slot(event.user_id, home)
         self._users.belong(slot, segments)
+        if item is None:
+            self._bought_unknown(slot, event)
         feedback = None if item is None else self._taken_in(slot, item, event.action)
         if not is_asked:
             return Ranking((), feedback, is_asked=False)
@@ -143,10 +146,12 @@ class Recommender:
             if is_whole and item is not None:
                 self._touch_popularity(item, segments)
             return
-        if not is_whole and item is None:
+        if not is_whole and item is None and event.action != "purchase":
             return
         slot = self._users.slot(event.user_id, home)
         self._users.belong(slot, segments)
+        if item is None:
+            self._bought_unknown(slot, event)
         if is_whole:
             if item is not None:
                 self._taken_in(slot, item, event.action)
@@ -278,6 +283,14 @@ class Recommender:
         feedback = self._learn(self._users.history(slot), item) if action in FEEDBACK_ACTIONS else None
         self._remember(slot, item, action)
         return feedback
+
+    def _bought_unknown(self, slot: int, event: UserEvent) -> None:
+        """Catalogues are written behind the events, or with a restart."""
+        if event.action != "purchase" or event.item_id is None:
+            return
+        place = self.catalogue.reserve(event.item_id)
+        if place is not None:
+            self._users.buy(slot, place)
 
     def _learn(self, history: History, item: int) -> Feedback | None:
         if history.shown is None:

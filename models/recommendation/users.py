@@ -140,7 +140,7 @@ class Users:
             actions[start : count - 1] = actions[start + 1 : count]
         items[count - 1], actions[count - 1] = item, action
         if action == _PURCHASE:
-            self._buy(slot, item)
+            self.buy(slot, item)
         return is_new
 
     def belong(self, slot: int, segments: NDArray[np.int32]) -> None:
@@ -226,7 +226,8 @@ class Users:
             self._segments[slots],
         )
 
-    def _buy(self, slot: int, item: int) -> None:
+    def buy(self, slot: int, item: int) -> None:
+        """The user has it."""
         bought = self._bought.get(slot, b"")
         if item not in np.frombuffer(bought, np.int32):
             self._bought[slot] = (bought + np.int32(item).tobytes())[-_PLACE_BYTES * self._bought_max :]

@@ -7,7 +7,6 @@ withdrawn as the catalogue's topic says, looked at before each batch.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -27,6 +26,7 @@ from streams.application import Application
 from streams.clock import wall_clock_ms
 from streams.engine.delivery import Delivery, Outcome, OutRecord, Step
 from streams.engine.offset_tracker import Partition
+from streams.recommend.backlog import CatalogueBacklog
 from streams.recommend.catalogue_changes import CatalogueChanges, Gone
 from streams.recommend.intake import Embed, Intake
 from streams.recommend.taking_up import REBUILD_RECORDS, Before, take_up
@@ -92,7 +92,7 @@ class RecommendHandler:
         self._epochs, self._before, self._now_ms = epochs, before, now_ms
         self._catalogue, self._wanted_map = catalogue, wanted_map
         self._map: ItemMap | None = None
-        self._changes, self._heard = CatalogueChanges(), deque[Record]()
+        self._changes, self._backlog = CatalogueChanges(), CatalogueBacklog()
         self._intake = Intake(embed or _without_encoder)
         self._is_first, self._changed, self._is_full = True, 0, False  # of the catalogue's topic; since it was told
         self._in_file = dict(zip(recommender.catalogue.ids, recommender.catalogue.texts, strict=True))
@@ -247,15 +247,18 @@ class RecommendHandler:
 
     def follow_catalogue(self) -> None:
         """Take in what the catalogue's topic said meanwhile; the latest word on an item counts. The first time all that
-        stands there, whatever it takes; of a bulk later some with each batch, as lists do not wait for it."""
+        stands there, whatever it takes; of a bulk later what it withdraws at once, and the rest some with each batch,
+        as lists do not wait for it."""
         is_first, self._is_first = self._is_first, False
-        self._heard += self._catalogue()
+        for name in self._backlog.put(self._catalogue()):
+            self._intake.drop(name)
+            self.recommender.catalogue.withdraw(name, is_told_again=True)
         self._hear()
         self._take_in(all_of_them=is_first)
-        while is_first and self._heard:
+        while is_first and self._backlog:
             self._hear()
             self._take_in(all_of_them=True)
-        if self._heard or len(self._intake):
+        if self._backlog or len(self._intake):
             return
         if self._changed:
             log.info("%s: %d items of the catalogue changed", self.app.name, self._changed)
@@ -266,8 +269,9 @@ class RecommendHandler:
     def _hear(self) -> None:
         """The next words: what is withdrawn goes at once, what is new or changed is on its way."""
         catalogue, texts = self.recommender.catalogue, dict[str, str]()
-        some = [self._heard.popleft() for _ in range(min(HEARD_AT_ONCE, len(self._heard)))]
-        for name, said in self._changes.read(some).items():
+        for name, said in self._changes.read(self._backlog.take(HEARD_AT_ONCE)).items():
+            if name in self._backlog:
+                continue
             place = catalogue.place(name)
             text = self._in_file.get(name, said) if said is Gone.UNSAID else said
             is_as_before = place is not None and text == catalogue.texts[place]

@@ -125,6 +125,35 @@ def test_lists_go_on_while_a_bulk_is_read_and_what_is_withdrawn_meanwhile_stays_
     assert len(set(read)) == len(read)
 
 
+def test_what_the_end_of_a_bulk_withdraws_is_in_no_list_from_then_on(shop: Shop) -> None:
+    bulk = [f"b{number}" for number in range(BULK)]
+    shop.say(bulk)
+    shop.until(lambda: len(shop.shown()) == 20 + BULK)
+    shop.reading.gate.clear()
+    shop.say(["b1"], "on its way")  # before all that follows
+    shop.say(["i3", "b2"], "another thing")
+    shop.say(bulk[10:])
+    shop.say(["i3", "b1", "b7"], None)
+    withdrawn = orjson.dumps({"item_id": "i4", "withdrawn": True})
+    shop.heard.append(Record("catalog.items", 0, 0, b"row-9", withdrawn, 0))
+    gone = {"i3", "b1", "b7", "i4"}
+    for _ in range(BULK // HEARD_AT_ONCE + 2):
+        assert not gone & {*shop.event()} and not gone & shop.shown().keys()
+    shop.say(["b7"], "back again")
+    shop.reading.gate.set()
+    shop.until(lambda: shop.shown().get("b7") == "back again b7" and shop.shown()["b2"] == "another thing b2")
+    assert gone & shop.shown().keys() == {"b7"}
+
+
+def test_what_comes_back_within_a_bulk_is_shown_again(shop: Shop) -> None:
+    shop.say(["i3"], None)
+    shop.say([f"b{number}" for number in range(BULK)])
+    shop.say(["i3"], None)
+    shop.say(["i3"], "back")
+    assert "i3" not in shop.event()
+    shop.until(lambda: shop.shown().get("i3") == "back i3")
+
+
 def test_the_first_time_all_that_stands_there_is_taken_before_an_event_is_decided() -> None:
     shop = Shop()
     shop.say([f"b{number}" for number in range(BULK)])
@@ -143,7 +172,7 @@ def test_what_is_said_again_is_not_read_again(shop: Shop) -> None:
     before = len(shop.reading.texts)
     shop.say(bulk)
     shop.until(lambda: "b1" in shop.shown() and not shop.heard)
-    shop.until(lambda: not len(shop.handler._heard))
+    shop.until(lambda: not len(shop.handler._backlog))
     assert len(shop.reading.texts) == before and len(shop.shown()) == 20 + BULK
 
 

@@ -364,6 +364,26 @@ def test_what_was_withdrawn_stays_so_when_its_tombstone_is_gone_and_a_bought_ite
     assert "new" not in [name for name, _ in shown_to(fresh, "u1")]
 
 
+@pytest.mark.parametrize("is_far_back", [False, True], ids=["in the last events", "in a snapshot"])
+def test_what_was_bought_before_the_catalogue_named_it_is_not_shown_to_its_buyer_then(is_far_back: bool) -> None:
+    """A shop's catalogue is written behind its orders, or read with the next start."""
+    records = shopping(4, 400)
+    bought = orjson.dumps({"user_id": "u1", "item_id": "late", "action": "purchase"})
+    when = 20 if is_far_back else 395
+    records[when] = replace(records[when], value=bought)
+    broker = broker_of(records)
+    live = run(broker, records, 0, length=100)
+    late = [catalogue_record("late", {"item_id": "late", "title": "garden thing"})]
+    fresh, lists = taken_up(broker, 0, length=100), []
+    for worker in (live, fresh):
+        worker.catalogue = late
+        worker.handler.follow_catalogue()
+        assert "late" in [name for name, _ in shown_to(worker, "u2")]
+        lists.append([shown_to(worker, f"u{user}") for user in range(25)])
+        assert "late" not in [name for name, _ in shown_to(worker, "u1")]
+    assert lists[0] == lists[1]
+
+
 def test_users_whose_ids_no_encoding_can_carry_are_kept_as_well() -> None:
     records = [
         replace(record, value=orjson.dumps({"user_id": "@", "item_id": "g1", "action": "click"}).replace(b"@", name))

@@ -274,6 +274,30 @@ def test_an_item_that_appears_is_shown_at_once_to_those_who_like_its_kind() -> N
     assert recommender.quality.unknown_items == 0
 
 
+@pytest.mark.parametrize("replayed", [None, False, True], ids=["live", "read back in part", "read back whole"])
+def test_who_bought_an_item_before_it_was_there_is_not_shown_it(replayed: bool | None) -> None:
+    recommender = shop(length=100)
+    events = [event("u", "new", "purchase"), *(event("u", "i031", "click") for _ in range(500))]
+    if replayed is None:
+        for one in events:
+            recommender.observe(one)
+    else:
+        recommender.replay(events, is_whole=replayed)
+    assert "new" not in items_of(recommender, "u") and "new" not in items_of(recommender, "v")
+    recommender.catalogue.put("new", "thing of kind 3 number 61", clusters()[31])
+    recommender.observe(event("v", "i031", "click"))
+    assert "new" not in items_of(recommender, "u") and "new" in items_of(recommender, "v")
+
+
+def test_purchases_of_another_shops_items_take_bounded_room() -> None:
+    recommender = shop()
+    for number in range(1_500):
+        recommender.observe(event("u", f"elsewhere{number}", "purchase"))
+    assert len(recommender.catalogue) == 60 + 1_000 and not recommender.catalogue.shown[60:].any()
+    recommender.catalogue.put("elsewhere1499", "a thing", clusters()[0])
+    assert len(items_of(recommender, "v")) == 10
+
+
 def test_a_withdrawn_item_is_never_shown_until_it_is_back() -> None:
     recommender = shop()
     for number in range(30):
