@@ -36,8 +36,9 @@ def test_the_advice_after_a_training_names_the_application_as_it_was_given(
 ) -> None:
     """F-79, N-8: "the next `headrace up tickets` serves it", and there was no application 'tickets'."""
     told = {"version": "1", "rejected_rows": [], "not_trained": {}, "promoted": True}
-    report: dict[str, Any] = small_release().report | told
-    monkeypatch.setattr(training_tool, "train", lambda *_: None)
+    trained = small_release()
+    report: dict[str, Any] = trained.report | told
+    monkeypatch.setattr(training_tool, "train", lambda *_: trained)
     monkeypatch.setattr(training_tool, "register_release", lambda *_, **__: report)
     done = CliRunner().invoke(cli, ["train", tickets, "--data", "x.csv", "--register"], catch_exceptions=False)
     assert "`headrace up ./mine.toml`" in done.stdout
