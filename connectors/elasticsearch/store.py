@@ -18,6 +18,7 @@ from connectors.elasticsearch.client import open_client
 from connectors.elasticsearch.errors import translated
 from connectors.elasticsearch.indices import ALIAS, STORIES, TOLD_STORIES, TREND_WINDOWS, TRENDS, IndexLayout, Indices
 from connectors.elasticsearch.mapping import APP_NAME
+from connectors.elasticsearch.reading import asked
 from connectors.errors import StoreUnavailable
 from connectors.ports import Document, IndexReport, Rejected, SearchQuery, SearchResult, TrendsQuery
 from connectors.security import Security
@@ -74,7 +75,8 @@ class ElasticsearchStore:
         after = None
         while True:
             with translated(self._url):
-                answer = self._client.search(
+                answer = asked(
+                    self._client.search,
                     index=_alias(query.app, TRENDS),
                     ignore_unavailable=True,
                     allow_no_indices=True,
@@ -100,7 +102,8 @@ class ElasticsearchStore:
             conditions = _conditions(query, wanted)
             if query.story is not None:
                 conditions["filter"].append(self._of_story(query.app, query.story))
-            answer = self._client.search(
+            answer = asked(
+                self._client.search,
                 index=_alias(query.app),
                 ignore_unavailable=True,
                 allow_no_indices=True,
@@ -123,7 +126,8 @@ class ElasticsearchStore:
                 filters: list[dict[str, Any]] = [{"ids": {"values": values}}]
                 if app is not None:
                     filters.append({"term": {"app": storable(app)}})
-                answer = self._client.search(
+                answer = asked(
+                    self._client.search,
                     index=ALIAS,
                     ignore_unavailable=True,
                     query={"bool": {"filter": filters}},
@@ -142,14 +146,15 @@ class ElasticsearchStore:
         with translated(self._url):
             try:
                 self._refresh(_alias(app))
-                view = self._client.open_point_in_time(index=_alias(app), keep_alive="2m")["id"]
+                view = asked(self._client.open_point_in_time, index=_alias(app), keep_alive="2m")["id"]
             except NotFoundError:
                 return
         after = None
         try:
             while True:
                 with translated(self._url):
-                    answer = self._client.search(
+                    answer = asked(
+                        self._client.search,
                         pit={"id": view, "keep_alive": "2m"},
                         sort=["_shard_doc"],
                         search_after=after,
@@ -248,7 +253,8 @@ class ElasticsearchStore:
 
     def _of_story(self, app: str | None, story_id: str) -> dict[str, Any]:
         """Asks for the decisions that tell this story: of more than RESULT_WINDOW the newest ones."""
-        answer = self._client.search(
+        answer = asked(
+            self._client.search,
             index=_alias(app, STORIES),
             ignore_unavailable=True,
             allow_no_indices=True,
@@ -273,7 +279,8 @@ class ElasticsearchStore:
         for start in range(0, len(decisions) if apps else 0, IDS_PAGE):
             ids = sorted({one["id"] for one in decisions[start : start + IDS_PAGE]})
             try:
-                answer = self._client.search(
+                answer = asked(
+                    self._client.search,
                     index=apps,
                     ignore_unavailable=True,
                     allow_no_indices=True,
