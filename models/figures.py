@@ -26,9 +26,9 @@ def minute(at: str | datetime) -> str | None:
     """The same without its zone, for a column whose head says "UTC"; None where it is no time."""
     try:
         time = datetime.fromisoformat(at) if isinstance(at, str) else at
-    except ValueError:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # no time, or one before the year 1 in UTC
         return None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return f"{time.day} {time:%b} {time.year} {time:%H:%M}"
 
 

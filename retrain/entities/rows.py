@@ -180,6 +180,8 @@ def _labelled(fields: Mapping[str, Any], columns: FileColumns, entities: Any, sp
 
 def _column_of(entity: Mapping[str, Any], columns: FileColumns) -> str:
     """That its places count in. Raises ValueError."""
+    if not isinstance(entity, Mapping):
+        raise ValueError(f"{entity!r:.40} is no object with start, end and label")
     where = entity.get("in", "text")
     if where == "text":
         return columns.text

@@ -261,6 +261,8 @@ def test_a_release_without_entities_says_nothing_of_them() -> None:
     [
         pytest.param([{"start": 0, "end": 99, "label": "x"}], "no part of a text", id="beyond the text"),
         pytest.param([{"start": 3, "end": 3, "label": "x"}], "no part of a text", id="empty"),
+        pytest.param(["Alder"], "no object", id="names"),
+        pytest.param({"Alder": "good"}, "no object", id="labels by name"),
         pytest.param([{"start": 0, "end": 4}], "label", id="no label"),
         pytest.param([], "none is labelled", id="none"),
         pytest.param("gold", "entities", id="no list"),

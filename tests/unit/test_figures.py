@@ -42,6 +42,7 @@ def test_one_is_not_many(count: int, words: str, others: str) -> None:
         (datetime(2026, 11, 29, 12, 3, tzinfo=timezone(timedelta(hours=1))), "29 Nov 2026 11:03 UTC"),
         ("2026-11-29", "29 Nov 2026 00:00 UTC"),
         ("yesterday", "yesterday"),
+        ("0001-01-01T00:30:00+02:00", "0001-01-01T00:30:00+02:00"),  # the year 0 in UTC
         ("", ""),
     ],
 )
