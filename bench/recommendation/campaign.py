@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from scipy.sparse import csr_matrix
 
 from bench.recommendation.cold import cold_items
@@ -91,7 +92,7 @@ def room(items: int, free_bytes: int | None = None) -> None:
     """Raises ConfigError where tables of all items by all items do not fit; free_bytes: None: as the machine says."""
     free = _free_bytes() if free_bytes is None else free_bytes
     needed = items * items * _PAIR_BYTES
-    if free is not None and needed > free:
+    if needed > free:
         most = int((free / _PAIR_BYTES) ** 0.5)
         raise ConfigError(
             f"{items:,} items: tables of all by all of them take some {needed / 1e9:,.0f} GB, and {free / 1e9:,.0f} GB "
@@ -99,17 +100,14 @@ def room(items: int, free_bytes: int | None = None) -> None:
         )
 
 
-def _free_bytes() -> int | None:
-    """None: nobody knows. In a container what it may still take."""
-    free = []
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free.append(int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024)
+def _free_bytes() -> int:
+    """In a container what it may still take."""
+    free = [int(psutil.virtual_memory().available)]
     with suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
         most, taken = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
         free.append(most - taken)
-    return min(free, default=None)
+    return min(free)
 
 
 def _measured(

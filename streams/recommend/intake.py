@@ -50,9 +50,6 @@ class Intake:
         """How many items are on their way."""
         return len(self._wanted)
 
-    def __contains__(self, item_id: str) -> bool:
-        return item_id in self._wanted
-
     def close(self) -> None:
         """Embed no more. A process must not end while a thread of it is in the encoder: it would be aborted."""
         self._closing.set()
