@@ -89,6 +89,23 @@ class _Node(dict[str, "_Node"]):
         self.listed: list[_Listed] = []
 
 
+class _Lines:
+    """A text by its lines, each looked at once: one of thousands of tickers is long."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._known: dict[int, bool] = {}  # by where a line begins
+
+    def shout(self, at: int) -> bool:
+        """Whether the line with this place is in capitals throughout, as headlines over other texts are: then a word of
+        capitals is no ticker by that. Beside a script without capitals it is."""
+        begins = self.text.rfind("\n", 0, at) + 1
+        if begins not in self._known:
+            line, _, _ = self.text[begins:].partition("\n")
+            self._known[begins] = not any(map(str.islower, line)) and not (kinds_of(line) == DENSE).any()
+        return self._known[begins]
+
+
 @dataclass(frozen=True, slots=True)
 class Gazetteer:
     """The entities that are looked for. Thread-safe.
@@ -126,10 +143,10 @@ class Gazetteer:
         """All mentions in the first MAX_CHARACTERS of a text, in order, no two overlapping: from the left, the longest
         at each place. Any text will do: empty, with NUL or lone surrogates."""
         text = text[:MAX_CHARACTERS]
-        pieces = pieces_of(text)
+        pieces, lines = pieces_of(text), _Lines(text)
         mentions, at = [], 0
         while at < len(pieces):
-            ends, listed = self._longest(text, pieces, at)
+            ends, listed = self._longest(lines, pieces, at)
             if listed is None:
                 at += 1
                 continue
@@ -137,7 +154,7 @@ class Gazetteer:
             at = ends
         return mentions
 
-    def _longest(self, text: str, pieces: Sequence[Piece], at: int) -> tuple[int, _Listed | None]:
+    def _longest(self, lines: _Lines, pieces: Sequence[Piece], at: int) -> tuple[int, _Listed | None]:
         """The number of the piece behind the longest name that begins at one, and what is listed under it."""
         node, ends, found = self._root, at, None
         for number in range(at, len(pieces)):
@@ -147,7 +164,7 @@ class Gazetteer:
                 break
             node = following
             start, end = pieces[at].start, pieces[number].end
-            best = next((one for one in node.listed if _is_meant(one, text, start, end)), None)
+            best = next((one for one in node.listed if _is_meant(one, lines, start, end)), None)
             if best is not None:
                 ends, found = number + 1, best
         return ends, found
@@ -180,8 +197,9 @@ def _enter(root: _Node, listed: _Listed) -> None:
     node.listed.append(listed)
 
 
-def _is_meant(listed: _Listed, text: str, start: int, end: int) -> bool:
+def _is_meant(listed: _Listed, lines: _Lines, start: int, end: int) -> bool:
     """Whether what stands there is the name, and not another word that is spelt like it."""
+    text = lines.text
     written = text[start:end]
     if not listed.is_ticker:
         one_word = listed.written.isalnum()
@@ -194,17 +212,9 @@ def _is_meant(listed: _Listed, text: str, start: int, end: int) -> bool:
     if written.translate(_AS_LISTED) != listed.written.translate(_AS_LISTED):
         return False
     is_sure = len(written) >= SURE_LETTERS and not written.replace(".", "").isdigit()
-    if (is_sure and not _shouts(text, start)) or (bool(before) and before in _OPENING):
+    if (is_sure and not lines.shout(start)) or (bool(before) and before in _OPENING):
         return True
     return before == " " and bool(_EXCHANGE.search(text[max(0, start - _EXCHANGE_CHARACTERS) : start]))
-
-
-def _shouts(text: str, at: int) -> bool:
-    """Whether the line with this place is in capitals throughout, as headlines over other texts are: then a word of
-    capitals is no ticker by that. Beside a script without capitals it is."""
-    begins, ends = text.rfind("\n", 0, at) + 1, text.find("\n", at)
-    line = text[begins : ends if ends >= 0 else len(text)]
-    return not any(map(str.islower, line)) and not (kinds_of(line) == DENSE).any()
 
 
 def pieces_of(text: str) -> list[Piece]:

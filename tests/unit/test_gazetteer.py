@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.entities import gazetteer
 from models.entities.gazetteer import Entity, Gazetteer, entities_of
 from models.errors import ReleaseCorrupt
 
@@ -109,3 +110,12 @@ def test_it_comes_back_from_its_bytes() -> None:
 def test_a_table_row_gives_aliases_and_tickers() -> None:
     (apple,) = entities_of([("apple", " Apple ", "Apple Inc | 苹果公司", "AAPL")])
     assert apple == Entity("apple", ("Apple", "Apple Inc", "苹果公司"), ("AAPL",))
+
+
+def test_a_line_of_thousands_of_tickers_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them took all of the line: half a second of a worker for one text."""
+    looks = list[str]()
+    real = gazetteer.kinds_of
+    monkeypatch.setattr(gazetteer, "kinds_of", lambda text: looks.append(text) or real(text))  # type: ignore[func-returns-value]
+    found = Gazetteer((Entity("a", ("Apple Inc",), ("AAPL",)),)).find("AAPL " * 1_000 + "\n" + "AAPL fell. " * 100)
+    assert len(found) == 100 and len(looks) < 10
